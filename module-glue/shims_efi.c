@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the Rust loader asks UEFI, and elsewhere the answer that there is
+   none.  */
+
+#include <grub/types.h>
+#include <grub/cpu/multiboot.h>
+#include <grub/cpu/relocator.h>
+#include <grub/err.h>
+#include <grub/multiboot2.h>
+#ifdef GRUB_MACHINE_EFI
+# include <grub/efi/efi.h>
+#endif
+#include <mb2_abi.h>
+
+#if defined (GRUB_MACHINE_EFI) && defined (__x86_64__)
+
+MB2_ABI uint32_t
+mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint64_t entry,
+                             uint64_t info)
+{
+  struct grub_relocator64_efi_state state = MULTIBOOT2_EFI_INITIAL_STATE;
+  state.MULTIBOOT_EFI_ENTRY_REGISTER = entry;
+  state.MULTIBOOT_EFI_MBI_REGISTER = info;
+  return grub_relocator64_efi_boot (relocator, state);
+}
+
+#else
+
+MB2_ABI uint32_t
+mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint64_t entry,
+                             uint64_t info)
+{
+  (void) relocator;
+  (void) entry;
+  (void) info;
+  return grub_error (GRUB_ERR_BUG, "no EFI entry on this platform");
+}
+
+#endif
+
+#ifdef GRUB_MACHINE_EFI
+
+MB2_ABI void
+mb2_grub_efi (struct mb2_efi *efi)
+{
+  efi->system_table = (grub_addr_t) grub_efi_system_table;
+  efi->image_handle = (grub_addr_t) grub_efi_image_handle;
+}
+
+MB2_SHIM (uint64_t, mb2_grub_efi_map_size, (void),
+          return grub_efi_find_mmap_size ())
+
+MB2_ABI uint32_t
+mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map)
+{
+  grub_efi_uintn_t size = map->size, descriptor_size = 0;
+  grub_efi_uint32_t version = 0;
+  grub_err_t err = grub_efi_finish_boot_services (&size, buffer, NULL,
+                                                  &descriptor_size, &version);
+  map->size = size;
+  map->descriptor_size = descriptor_size;
+  map->descriptor_version = version;
+  return err;
+}
+
+#else
+
+MB2_ABI void
+mb2_grub_efi (struct mb2_efi *efi)
+{
+  efi->system_table = 0;
+  efi->image_handle = 0;
+}
+
+MB2_SHIM (uint64_t, mb2_grub_efi_map_size, (void), return 0)
+
+MB2_ABI uint32_t
+mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map)
+{
+  (void) buffer;
+  (void) map;
+  return GRUB_ERR_NONE;
+}
+
+#endif
