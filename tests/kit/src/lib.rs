@@ -1,2 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Images for tests.
+//! Multiboot2 images for tests, and a reader for what the test kernel prints.
+//!
+//! Nothing here shares code with the loader under test: headers and images
+//! are written from the specifications, and boot information is read by an
+//! iterator of this crate's own and, as a second opinion, by the crate
+//! `multiboot2`.
+//!
+//! | Module | Use |
+//! |---|---|
+//! | [`header`] | Multiboot2 headers, good and bad |
+//! | [`image`] | ELF and flat files around them, good and bad |
+//! | [`payload`] | the test kernel's code as relocatable blobs |
+//! | [`kernel`] | whole bootable images, and what to expect from them |
+//! | [`compress`] | gzip, xz and lzop containers |
+//! | [`dump`] | the kernel's transcript: parsing, checking, comparing |
+//! | [`variants`] | the list of boots for the differential test |
+#![deny(unsafe_code)]
+
+pub mod bytes;
+pub mod compress;
+pub mod dump;
+pub mod error;
+pub mod header;
+pub mod image;
+pub mod kernel;
+pub mod payload;
+pub mod variants;
+
+pub use error::Error;
