@@ -1,3 +1,118 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Commands for developers.
-fn main() {}
+//! The commands of this repository, started as `cargo xtask COMMAND`.
+//!
+//! Every command prepares by itself what it needs: packages, GRUB's source, configured trees and
+//! the module. Things that are fetched or configured stay in a cache folder outside the
+//! repository (see [`cache`]); things built from this repository stay in `target/`.
+
+mod apt;
+mod boot;
+mod cache;
+mod cmd;
+mod cross;
+mod gates;
+mod glue;
+mod grub;
+mod iso;
+mod lint;
+mod moddeps;
+mod module;
+mod packages;
+mod platform;
+mod qemu;
+mod repro;
+mod rules;
+mod stock;
+mod suite;
+mod test;
+mod toolchain;
+mod tree;
+mod ui;
+mod verifier;
+mod xen;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::platform::Platform;
+
+/// Builds, examines, boots and tests the Rust multiboot2 module for GRUB.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs the Debian packages that are needed, fetches GRUB's source and configures it.
+    Setup(SetupArgs),
+    /// Builds the drop-in multiboot2.mod into target/modules/VERSION/PLATFORM/.
+    Module(module::ModuleArgs),
+    /// Examines built modules: relocations, symbols, instructions, stack frames, size.
+    CheckModule(gates::CheckArgs),
+    /// Boots an image through our module in QEMU, or Debian's Xen when no image is given.
+    Boot(boot::BootArgs),
+    /// Runs all tests: rules, lints, host tests, module gates, QEMU.
+    Test(test::TestArgs),
+    /// Checks format, clippy's lints and the rules of this repository.
+    Lint,
+    /// Checks that no type of src/wire turns foreign bytes into an enum, bool, char or reference.
+    CheckWire,
+    /// Checks that public items of src/wire and src/info name the section they come from.
+    CheckCites,
+    /// Checks the rules of this repository that a text search can check.
+    CheckRules,
+}
+
+/// Arguments of `setup`.
+#[derive(Args)]
+struct SetupArgs {
+    /// GRUB version as in "2.06"; the distribution's own when absent.
+    #[arg(long, value_name = "VERSION")]
+    grub: Option<String>,
+    /// Platform to configure; can be repeated; all of them when absent.
+    #[arg(long, value_enum)]
+    platform: Vec<Platform>,
+}
+
+/// Returns the folder of the repository.
+fn root() -> PathBuf {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Setup(args) => setup(&args).map(|()| ExitCode::SUCCESS),
+        Command::Module(args) => module::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::CheckModule(args) => gates::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Boot(args) => boot::command(&args),
+        Command::Test(args) => test::command(&args),
+        Command::Lint => lint::command().map(|()| ExitCode::SUCCESS),
+        Command::CheckWire => lint::rules_command(&[rules::WIRE]).map(|()| ExitCode::SUCCESS),
+        Command::CheckCites => lint::rules_command(&[rules::CITES]).map(|()| ExitCode::SUCCESS),
+        Command::CheckRules => lint::rules_command(rules::ALL).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Prepares the machine: packages, GRUB's source, one configured tree per platform.
+fn setup(args: &SetupArgs) -> anyhow::Result<()> {
+    packages::ensure(packages::BUILD)?;
+    packages::ensure(packages::BOOT)?;
+    toolchain::find()?;
+    toolchain::ensure_lints()?;
+    let grub = grub::Grub::resolve(args.grub.as_deref())?;
+    for tree in tree::ensure_all(&grub, &Platform::or_all(&args.platform))? {
+        verifier::ensure(&grub, &tree)?;
+    }
+    ui::note("ready");
+    Ok(())
+}

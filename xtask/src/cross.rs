@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Compiles crates of this workspace for a machine without an operating system.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cmd::run;
+use crate::platform::Cpu;
+use crate::toolchain::Toolchain;
+use crate::{cache, root};
+
+/// Compiler flags beyond what target description and profile say.
+const RUSTFLAGS: &[&str] = &[];
+
+/// One cross build of one package.
+pub(crate) struct Cross<'a> {
+    /// The compiler.
+    pub(crate) toolchain: &'a Toolchain,
+    /// The workspace; not always this one (see [`crate::repro`]).
+    pub(crate) workspace: &'a Path,
+    /// Name of the package.
+    pub(crate) package: &'a str,
+    /// Processor family.
+    pub(crate) cpu: Cpu,
+    /// Preprocessor flags of a GRUB tree, for packages whose build script reads its headers.
+    pub(crate) grub_cppflags: Option<String>,
+}
+
+impl Cross<'_> {
+    /// Builds the package's static library and copies it to `to`.
+    ///
+    /// All cross builds share one target folder, so that the core library is compiled once per
+    /// processor family. The copy is needed because builds for two platforms of one family
+    /// leave their library at the same place.
+    ///
+    /// # Errors
+    ///
+    /// If the compiler fails.
+    pub(crate) fn staticlib(&self, to: &Path) -> Result<()> {
+        let target_dir = target_dir();
+        let _guard = cache::lock(&target_dir.join("xtask.lock"))?;
+        let target = self.cpu.rust_target();
+        let description = self
+            .workspace
+            .join(format!("module-glue/targets/{target}.json"));
+        let mut cargo = self.toolchain.cargo();
+        cargo
+            .current_dir(self.workspace)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "-p",
+                self.package,
+                "--target",
+            ])
+            .arg(description)
+            .args(["-Zbuild-std=core", "-Zjson-target-spec", "--target-dir"])
+            .arg(&target_dir);
+        if !RUSTFLAGS.is_empty() {
+            cargo.env("RUSTFLAGS", RUSTFLAGS.join(" "));
+        }
+        if let Some(flags) = &self.grub_cppflags {
+            cargo.env("MB2_GRUB_CPPFLAGS", flags);
+        }
+        let log = root().join(format!(
+            "target/xtask/log/cross-{}-{target}.log",
+            self.package
+        ));
+        run(&mut cargo, &log)?;
+        let library = format!("lib{}.a", self.package.replace('-', "_"));
+        let built = target_dir.join(target).join("release").join(library);
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(&built, to).with_context(|| format!("cargo left no {}", built.display()))?;
+        Ok(())
+    }
+}
+
+/// The target folder of all cross builds.
+fn target_dir() -> PathBuf {
+    root().join("target/cross")
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What every built object has to be like, examined in the object itself.
+//!
+//! A gate is a function over a parsed object that returns its complaints. Two kinds of object
+//! are examined: `mb2rs.o`, which holds all Rust code, and the finished module.
+
+mod code;
+mod relocs;
+mod shape;
+mod symbols;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use object::{Architecture, Object};
+
+use crate::cmd::{output, system};
+use crate::grub::Grub;
+use crate::module::{self, Built};
+use crate::platform::Platform;
+use crate::stock::Stock;
+use crate::{root, tree, verifier};
+
+/// Arguments of `check-module`.
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// Modules (*.mod) or objects with the Rust code (*.o); what was built last when absent.
+    files: Vec<PathBuf>,
+    /// Platform of the files, where neither path nor processor tells.
+    #[arg(long, value_enum)]
+    platform: Option<Platform>,
+}
+
+/// An object that is examined.
+pub(crate) struct Subject<'a> {
+    /// The object.
+    file: object::File<'a>,
+    /// Its code, as `objdump -d` prints it.
+    listing: String,
+    /// Its size as a file, in bytes.
+    len: u64,
+}
+
+/// Examines files, or all that were built.
+///
+/// # Errors
+///
+/// All complaints.
+pub(crate) fn command(args: &CheckArgs) -> Result<()> {
+    let grub = Grub::resolve(None)?;
+    if !args.files.is_empty() {
+        for file in &args.files {
+            check_file(file, args.platform, &grub)?;
+        }
+        return Ok(());
+    }
+    for platform in Platform::or_all(args.platform.as_slice()) {
+        if !module::finished(&grub, platform).exists() {
+            // Building examines it as well.
+            module::build(&grub, platform)?;
+            continue;
+        }
+        check_file(
+            &module::work(&grub, platform).join("mb2rs.o"),
+            Some(platform),
+            &grub,
+        )?;
+        check_file(&module::finished(&grub, platform), Some(platform), &grub)?;
+    }
+    Ok(())
+}
+
+/// Examines one file by its kind.
+fn check_file(path: &Path, platform: Option<Platform>, grub: &Grub) -> Result<()> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let subject = Subject::parse(&bytes, path)?;
+    let complaints = if path.extension().is_some_and(|e| e == "mod") {
+        let platform = platform
+            .or_else(|| guess_platform(path, &subject))
+            .with_context(|| {
+                format!(
+                    "{}: say with --platform what it was built for",
+                    path.display()
+                )
+            })?;
+        let tree = tree::ensure(grub, platform)?;
+        verifier::verify(&verifier::ensure(grub, &tree)?, path, platform)?;
+        module_complaints(&subject, &Stock::read(platform)?)
+    } else {
+        rust_complaints(&subject, &exports()?)
+    };
+    report(path, complaints)?;
+    println!("{}: ok", path.display());
+    Ok(())
+}
+
+/// Finds the platform in the path, or by the processor where that is enough.
+fn guess_platform(path: &Path, subject: &Subject<'_>) -> Option<Platform> {
+    let named = path
+        .components()
+        .rev()
+        .find_map(|c| Platform::from_name(c.as_os_str().to_str()?));
+    let wide = subject.file.architecture() == Architecture::X86_64;
+    named.or_else(|| wide.then_some(Platform::X86_64Efi))
+}
+
+/// Examines what a build has made.
+///
+/// # Errors
+///
+/// All complaints.
+pub(crate) fn check_built(built: &Built, stock: &Stock) -> Result<()> {
+    let bytes = fs::read(&built.rust_object)?;
+    let subject = Subject::parse(&bytes, &built.rust_object)?;
+    report(&built.rust_object, rust_complaints(&subject, &exports()?))?;
+    let bytes = fs::read(&built.module)?;
+    let subject = Subject::parse(&bytes, &built.module)?;
+    report(&built.module, module_complaints(&subject, stock))
+}
+
+fn exports() -> Result<Vec<String>> {
+    module::read_exports(&root().join("module-glue/exports.txt"))
+}
+
+/// All gates of `mb2rs.o`.
+fn rust_complaints(subject: &Subject<'_>, exports: &[String]) -> Vec<String> {
+    [
+        relocs::types(subject),
+        symbols::only_contract(subject),
+        symbols::globals_are(subject, exports),
+        symbols::no_panic_machinery(subject),
+        relocs::no_fatal_edge(subject),
+        code::no_vector_or_float(subject),
+        code::no_later_instruction(subject),
+        code::small_frames(subject),
+        shape::rust_sections(subject),
+    ]
+    .concat()
+}
+
+/// All gates of a finished module.
+fn module_complaints(subject: &Subject<'_>, stock: &Stock) -> Vec<String> {
+    [
+        relocs::types(subject),
+        symbols::types(subject),
+        symbols::known_to(subject, stock),
+        symbols::not_taken_from(subject, stock),
+        code::no_vector_or_float(subject),
+        code::small_frames(subject),
+        shape::module_sections(subject),
+        shape::size(subject, stock.size),
+    ]
+    .concat()
+}
+
+fn report(path: &Path, complaints: Vec<String>) -> Result<()> {
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = complaints.iter().map(|c| format!("  {c}")).collect();
+    bail!("{} must not be used:\n{}", path.display(), list.join("\n"))
+}
+
+impl<'a> Subject<'a> {
+    /// Reads an object and has its code listed.
+    fn parse(bytes: &'a [u8], path: &Path) -> Result<Self> {
+        let file = object::File::parse(bytes)
+            .with_context(|| format!("{} is no object", path.display()))?;
+        let mut objdump = system("objdump");
+        objdump.args(["-d", "-w", "--no-show-raw-insn"]).arg(path);
+        let len = u64::try_from(bytes.len())?;
+        Ok(Self {
+            file,
+            listing: output(&mut objdump)?,
+            len,
+        })
+    }
+
+    /// Says whether the object is for the 64-bit processors.
+    fn is_64(&self) -> bool {
+        self.file.architecture() == Architecture::X86_64
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Makes bootable ISO files out of a module folder, a grub.cfg and some files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cmd::{run, system};
+use crate::platform::Platform;
+use crate::{root, stock};
+
+/// Whose multiboot2.mod an ISO gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Flavour {
+    /// The distribution's, written in C.
+    Stock,
+    /// Ours.
+    Ours,
+}
+
+impl Flavour {
+    /// Name for folders and tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Ours => "ours",
+        }
+    }
+}
+
+/// The first lines of every grub.cfg: everything is said on the serial port.
+pub(crate) const PROLOGUE: &str = "\
+serial --unit=0 --speed=115200
+terminal_input serial
+terminal_output serial
+";
+
+/// Where [`module_folder`] leaves its copy.
+pub(crate) fn folder_of(flavour: Flavour, platform: Platform) -> PathBuf {
+    root()
+        .join("target/xtask/modules")
+        .join(flavour.name())
+        .join(platform.name())
+}
+
+/// Makes a copy of the distribution's module folder, with our module in it if that is asked.
+///
+/// # Errors
+///
+/// If the stock modules are missing or files cannot be written.
+pub(crate) fn module_folder(platform: Platform, ours: Option<&Path>) -> Result<PathBuf> {
+    let to = folder_of(
+        if ours.is_some() {
+            Flavour::Ours
+        } else {
+            Flavour::Stock
+        },
+        platform,
+    );
+    if to.exists() {
+        fs::remove_dir_all(&to)?;
+    }
+    fs::create_dir_all(&to)?;
+    for entry in fs::read_dir(stock::folder(platform)?)? {
+        let path = entry?.path();
+        let name = path.file_name().context("a file has a name")?;
+        if path.is_file() {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    if let Some(module) = ours {
+        fs::copy(module, to.join("multiboot2.mod"))
+            .with_context(|| format!("cannot copy {}", module.display()))?;
+    }
+    Ok(to)
+}
+
+/// Makes an ISO at `to`.
+///
+/// `files` are names below the root of the ISO, without leading slash, and contents.
+///
+/// # Errors
+///
+/// If grub-mkrescue fails.
+pub(crate) fn build(
+    modules: &Path,
+    config: &str,
+    files: &[(&str, &[u8])],
+    to: &Path,
+) -> Result<()> {
+    let tree = to.with_extension("root");
+    if tree.exists() {
+        fs::remove_dir_all(&tree)?;
+    }
+    let grub = tree.join("boot/grub");
+    fs::create_dir_all(&grub)?;
+    fs::write(grub.join("grub.cfg"), config)?;
+    for (name, bytes) in files {
+        let path = tree.join(name.trim_start_matches('/'));
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let mut rescue = system("grub-mkrescue");
+    rescue
+        .arg("-d")
+        .arg(modules)
+        .args(["--fonts=", "--locales=", "--themes=", "-o"])
+        .arg(to)
+        .arg(&tree);
+    run(&mut rescue, &to.with_extension("log")).context(
+        "missing grub-mkrescue, xorriso or mtools? apt-get install grub-common xorriso mtools",
+    )?;
+    // Without mtools it leaves the EFI part away and succeeds.
+    Ok(fs::remove_dir_all(&tree)?)
+}

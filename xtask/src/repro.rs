@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The same sources give the same module, wherever they lie.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cmd::{output, system};
+use crate::grub::Grub;
+use crate::module::Job;
+use crate::platform::Platform;
+use crate::stock::Stock;
+use crate::{cache, module, root, toolchain, tree};
+
+/// Builds the module a second time from a copy of the sources and compares the two files.
+///
+/// # Errors
+///
+/// If they differ.
+pub(crate) fn check(grub: &Grub, platform: Platform) -> Result<()> {
+    let toolchain = toolchain::find()?;
+    let tree = tree::ensure(grub, platform)?;
+    let stock = Stock::read(platform)?;
+    let _guard = cache::lock(&root().join("target/xtask/module.lock"))?;
+    let place = root().join("target/xtask/elsewhere");
+    let copy = place.join("sources");
+    copy_sources(&copy)?;
+    let job = Job {
+        toolchain: &toolchain,
+        tree: &tree,
+        stock: &stock,
+        workspace: &copy,
+    };
+    let (again, _) = job.make(&place.join("work"))?;
+    let first = fs::read(module::finished(grub, platform))?;
+    let second = fs::read(&again.module)?;
+    if first == second {
+        return Ok(());
+    }
+    let at = first.iter().zip(&second).position(|(a, b)| a != b);
+    bail!(
+        "built in another folder, the module of {platform} is another one \
+         ({} and {} bytes, first difference at {at:?}): {}",
+        first.len(),
+        second.len(),
+        again.module.display()
+    )
+}
+
+/// Copies every file that git knows or would add.
+fn copy_sources(to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    let mut list = system("git");
+    list.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]);
+    let names = output(list.current_dir(root())).context("missing git: apt-get install git")?;
+    for name in names.split('\0').filter(|name| !name.is_empty()) {
+        let (from, into) = (root().join(name), to.join(name));
+        if !from.is_file() {
+            continue;
+        }
+        if let Some(folder) = into.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(&from, &into)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Rules that a search over the sources can check.
+
+use super::{Texts, words};
+
+/// Folders whose code turns values into values and has no effects.
+const PURE: &[&str] = &["src/wire/", "src/plan/", "src/info/"];
+
+/// Longest file, in lines.
+const FILE_LIMIT: usize = 420;
+
+/// All C files of the glue together, in lines.
+const GLUE_LIMIT: usize = 450;
+
+/// Returns the places whose words contain `wanted` one after the other.
+fn sequence(texts: &Texts, folder: &str, wanted: &[&str]) -> Vec<String> {
+    let found = texts
+        .code(folder)
+        .filter(|(_, line)| contains(line, wanted));
+    found.map(|(place, _)| place).collect()
+}
+
+fn contains(line: &str, wanted: &[&str]) -> bool {
+    words(line)
+        .windows(wanted.len())
+        .any(|window| window == wanted)
+}
+
+/// Rule 1: `unsafe` stands only in src/ffi.
+pub(crate) fn unsafe_in_ffi(texts: &Texts) -> Vec<String> {
+    let mut found = Vec::new();
+    for next in ["{", "fn", "impl", "extern", "trait"] {
+        found.extend(sequence(texts, "src/", &["unsafe", next]));
+    }
+    found.retain(|place| !place.starts_with("src/ffi/"));
+    found
+}
+
+/// Rule 2: no function of GRUB is called or declared; shims are.
+pub(crate) fn no_direct_call(texts: &Texts) -> Vec<String> {
+    let direct = |line: &str| {
+        let words = words(line);
+        words
+            .windows(2)
+            .any(|w| w[0].starts_with("grub_") && w[1] == "(")
+    };
+    texts
+        .code("src/")
+        .filter(|(_, line)| direct(line))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// Rule 3: everyone who speaks to C includes the contract, and Rust repeats no declaration.
+pub(crate) fn one_contract(texts: &Texts) -> Vec<String> {
+    let mut readers: Vec<_> = texts.under("module-glue/", ".c").collect();
+    readers.extend(texts.under("tests/fake/", ".c"));
+    readers.extend(
+        texts
+            .all()
+            .filter(|(path, _)| *path == "grub-headers/wrapper.h"),
+    );
+    let without = readers
+        .iter()
+        .filter(|(_, text)| !text.contains("mb2_abi.h"));
+    let mut found: Vec<String> = without
+        .map(|(path, _)| format!("{path} does not include mb2_abi.h"))
+        .collect();
+    let foreign = |line: &str| contains(line, &["extern", "\"", "C", "\""]);
+    let elsewhere = texts.code("src/").filter(|(_, line)| foreign(line));
+    found.extend(
+        elsewhere
+            .map(|(place, _)| place)
+            .filter(|place| !place.starts_with("src/ffi/")),
+    );
+    found
+}
+
+/// Rule 7: pure code names neither the boundary nor the effects.
+pub(crate) fn pure_code(texts: &Texts) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in PURE {
+        for effect in ["ffi", "platform"] {
+            found.extend(sequence(texts, folder, &["crate", ":", ":", effect]));
+        }
+    }
+    found
+}
+
+/// Rule 9: a parameter called like an address has a type that says so.
+pub(crate) fn typed_addresses(texts: &Texts) -> Vec<String> {
+    let loose = |line: &str| {
+        let words = words(line);
+        words.contains(&"fn")
+            && words.windows(3).any(|w| {
+                ["addr", "at", "base"].contains(&w[0])
+                    && w[1] == ":"
+                    && ["u32", "u64", "usize"].contains(&w[2])
+            })
+    };
+    let found = texts.code("src/").filter(|(_, line)| loose(line));
+    found
+        .map(|(place, _)| place)
+        .filter(|place| !place.starts_with("src/ffi/"))
+        .collect()
+}
+
+/// Rule 12: an entry checks, converts, calls and reports. It does not loop.
+pub(crate) fn short_entries(texts: &Texts) -> Vec<String> {
+    let found = texts.code("src/ffi/entry.rs").filter(|(_, line)| {
+        let first = words(line).first().copied().unwrap_or_default();
+        ["for", "while", "loop"].contains(&first)
+    });
+    found.map(|(place, _)| place).collect()
+}
+
+/// Rule 14: at most one static, and it is not `mut`.
+pub(crate) fn one_static(texts: &Texts) -> Vec<String> {
+    let is_static = |line: &str| {
+        let mut words = words(line).into_iter().peekable();
+        if words.next_if_eq(&"pub").is_some() && words.next_if_eq(&"(").is_some() {
+            words.by_ref().find(|word| *word == ")");
+        }
+        words.next() == Some("static")
+    };
+    let all: Vec<String> = texts
+        .code("src/")
+        .filter(|(_, line)| is_static(line))
+        .map(|(place, _)| place)
+        .collect();
+    let mut found = sequence(texts, "src/", &["static", "mut"]);
+    if all.len() > 1 {
+        found.extend(all);
+    }
+    found
+}
+
+/// Rule 16: memory comes from shims that can refuse.
+pub(crate) fn no_alloc(texts: &Texts) -> Vec<String> {
+    sequence(texts, "src/", &["extern", "crate", "alloc"])
+}
+
+/// Rule 17: each file asserts the size of every layout that it fixes.
+pub(crate) fn asserted_layouts(texts: &Texts) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in texts.under("src/", ".rs") {
+        let count = |wanted: &[&str]| text.lines().filter(|line| contains(line, wanted)).count();
+        let layouts = count(&["repr", "(", "C"]);
+        let asserts = count(&["const_assert_eq", "!"]) + count(&["assert_eq_size", "!"]);
+        if asserts < layouts {
+            found.push(format!("{path}: {layouts} repr(C), {asserts} asserted"));
+        }
+    }
+    found
+}
+
+/// Rule 20: nothing panics, so nothing documents it.
+pub(crate) fn no_panics_section(texts: &Texts) -> Vec<String> {
+    let found = texts
+        .under("src/", ".rs")
+        .filter(|(_, text)| text.contains("# Panics"));
+    found.map(|(path, _)| path.to_owned()).collect()
+}
+
+/// Rule 22: a handler under `cfg(not(test))` breaks integration tests.
+pub(crate) fn no_cfg_not_test(texts: &Texts) -> Vec<String> {
+    sequence(texts, "src/", &["not", "(", "test", ")"])
+}
+
+/// Rule 23: nothing waits for a fixed time.
+pub(crate) fn no_sleep(texts: &Texts) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in ["src/", "tests/", "xtask/src/"] {
+        found.extend(sequence(texts, folder, &["sleep", "("]));
+    }
+    found
+}
+
+/// Rule 25: the licence stands at the top of every source.
+pub(crate) fn licence_lines(texts: &Texts) -> Vec<String> {
+    let endings = [".rs", ".c", ".h", ".ld", ".S", ".sh", ".am", ".def"];
+    let folders = [
+        "src/",
+        "module-glue/",
+        "grub-headers/",
+        "tests/",
+        "xtask/",
+        "build.rs",
+    ];
+    let sources = texts.all().filter(|(path, _)| {
+        folders.iter().any(|f| path.starts_with(f)) && endings.iter().any(|e| path.ends_with(e))
+    });
+    let without = sources.filter(|(_, text)| {
+        !text
+            .lines()
+            .take(2)
+            .any(|line| line.contains("SPDX-License-Identifier: GPL-3.0-or-later"))
+    });
+    without.map(|(path, _)| path.to_owned()).collect()
+}
+
+/// Rule 25: a file is read in one sitting, and the glue decides nothing.
+pub(crate) fn short_files(texts: &Texts) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut glue = 0;
+    for (path, text) in texts.all() {
+        let lines = text.lines().count();
+        if path.ends_with(".rs") && lines > FILE_LIMIT {
+            found.push(format!("{path}: {lines} lines, at most {FILE_LIMIT}"));
+        }
+        if path.starts_with("module-glue/") && path.ends_with(".c") {
+            glue += lines;
+        }
+    }
+    if glue > GLUE_LIMIT {
+        found.push(format!(
+            "module-glue/*.c: {glue} lines, at most {GLUE_LIMIT}"
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::one;
+    use super::*;
+
+    /// The rule accepts the first text and finds an offence in the second.
+    fn rule(check: fn(&Texts) -> Vec<String>, path: &str, good: &str, bad: &str) {
+        assert_eq!(check(&one(path, good)), Vec::<String>::new(), "{good}");
+        assert!(!check(&one(path, bad)).is_empty(), "{bad}");
+    }
+
+    #[test]
+    fn unsafe_outside_ffi_is_an_offence() {
+        rule(
+            unsafe_in_ffi,
+            "src/a.rs",
+            "// unsafe {\n",
+            "let a = unsafe  { b };\n",
+        );
+        rule(
+            unsafe_in_ffi,
+            "src/a.rs",
+            "let unsafely = 1;\n",
+            "unsafe impl Sync for A {}\n",
+        );
+        assert!(unsafe_in_ffi(&one("src/ffi/a.rs", "unsafe { b }")).is_empty());
+    }
+
+    #[test]
+    fn direct_call_of_grub_is_an_offence() {
+        rule(
+            no_direct_call,
+            "src/a.rs",
+            "sys::mb2_grub_malloc(1)",
+            "sys::grub_malloc(1)",
+        );
+        rule(
+            no_direct_call,
+            "src/a.rs",
+            "f: *mut sys::grub_file)",
+            "fn grub_free(p: *mut u8);",
+        );
+    }
+
+    #[test]
+    fn reader_without_the_contract_is_an_offence() {
+        rule(
+            one_contract,
+            "module-glue/a.c",
+            "#include <mb2_abi.h>",
+            "#include <grub/dl.h>",
+        );
+        rule(
+            one_contract,
+            "src/a.rs",
+            "fn a() {}",
+            "extern \"C\" fn a() {}",
+        );
+    }
+
+    #[test]
+    fn effect_in_pure_code_is_an_offence() {
+        rule(
+            pure_code,
+            "src/plan/a.rs",
+            "use crate::units;",
+            "use crate::platform::Platform;",
+        );
+        rule(
+            pure_code,
+            "src/wire/a.rs",
+            "use crate::error;",
+            "use crate::ffi::sys;",
+        );
+    }
+
+    #[test]
+    fn loose_address_is_an_offence() {
+        rule(
+            typed_addresses,
+            "src/a.rs",
+            "fn a(at: PhysAddr)",
+            "fn a(x: u8, at: u64)",
+        );
+    }
+
+    #[test]
+    fn loop_in_an_entry_is_an_offence() {
+        rule(
+            short_entries,
+            "src/ffi/entry.rs",
+            "report(run())",
+            "    while x {",
+        );
+    }
+
+    #[test]
+    fn second_static_is_an_offence() {
+        let one_line = "pub(crate) static A: u8 = 0;\nfn a() -> &'static str;\n";
+        rule(
+            one_static,
+            "src/a.rs",
+            one_line,
+            "static A: u8 = 0;\npub static B: u8 = 0;\n",
+        );
+        rule(one_static, "src/a.rs", one_line, "static mut A: u8 = 0;\n");
+    }
+
+    #[test]
+    fn alloc_crate_is_an_offence() {
+        rule(
+            no_alloc,
+            "src/lib.rs",
+            "fn alloc() {}",
+            "extern crate alloc;",
+        );
+    }
+
+    #[test]
+    fn layout_without_assert_is_an_offence() {
+        let layout = "#[repr(C)]\nstruct A(u32);\n";
+        let good = format!("{layout}const_assert_eq!(size_of::<A>(), 4);\n");
+        rule(asserted_layouts, "src/a.rs", &good, layout);
+    }
+
+    #[test]
+    fn documented_panic_is_an_offence() {
+        rule(
+            no_panics_section,
+            "src/a.rs",
+            "/// # Errors",
+            "/// # Panics",
+        );
+    }
+
+    #[test]
+    fn code_that_tests_do_not_see_is_an_offence() {
+        rule(
+            no_cfg_not_test,
+            "src/a.rs",
+            "#[cfg(test)]",
+            "#[cfg(not(test))]",
+        );
+    }
+
+    #[test]
+    fn sleep_is_an_offence() {
+        rule(
+            no_sleep,
+            "xtask/src/a.rs",
+            "// sleep(1)",
+            "thread::sleep(one_second)",
+        );
+    }
+
+    #[test]
+    fn missing_licence_is_an_offence() {
+        let good = "// SPDX-License-Identifier: GPL-3.0-or-later\n";
+        rule(licence_lines, "src/a.rs", good, "//! A.\n");
+    }
+
+    #[test]
+    fn long_file_is_an_offence() {
+        rule(short_files, "src/a.rs", "\n", &"\n".repeat(FILE_LIMIT + 1));
+        rule(
+            short_files,
+            "module-glue/a.c",
+            "\n",
+            &"\n".repeat(GLUE_LIMIT + 1),
+        );
+    }
+}

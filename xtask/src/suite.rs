@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The tests that run in QEMU.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::grub::Grub;
+use crate::iso::{self, Flavour};
+use crate::platform::Platform;
+use crate::qemu::Machine;
+use crate::test::{Job, LIMIT, Passed};
+use crate::{module, root, xen};
+
+/// Memory of the machines, in MiB.
+const MEMORY: u32 = 1024;
+
+/// Prepares all tests that `wanted` selects.
+///
+/// # Errors
+///
+/// If a module was not built or an image cannot be made.
+pub(crate) fn jobs(
+    grub: &Grub,
+    platforms: &[Platform],
+    wanted: &dyn Fn(&Job) -> bool,
+) -> Result<Vec<Job>> {
+    let mut jobs: Vec<Job> = platforms
+        .iter()
+        .map(|platform| xen_job(grub, *platform))
+        .collect();
+    jobs.retain(|job| wanted(job));
+    if jobs.is_empty() {
+        return Ok(jobs);
+    }
+    for platform in platforms {
+        let ours = module::finished(grub, *platform);
+        iso::module_folder(*platform, None)?;
+        if ours.exists() {
+            iso::module_folder(*platform, Some(&ours))?;
+        }
+    }
+    Ok(jobs)
+}
+
+/// Where the ISO of one test goes.
+fn iso_path(name: &str, flavour: Flavour, platform: Platform) -> PathBuf {
+    root()
+        .join("target/xtask/suite")
+        .join(platform.name())
+        .join(format!("{name}-{}.iso", flavour.name()))
+}
+
+/// Debian's Xen has to start and to have been put where it wants to be.
+fn xen_job(grub: &Grub, platform: Platform) -> Job {
+    let grub = grub.clone();
+    let run = move || {
+        let modules = iso::folder_of(Flavour::Ours, platform);
+        crate::test::expect(module::finished(&grub, platform).exists(), || {
+            "no module".to_owned()
+        })?;
+        let image = xen::image()?;
+        let bytes = std::fs::read(&image)?;
+        let iso = iso_path("xen", Flavour::Ours, platform);
+        let config = format!(
+            "{}multiboot2 /xen {}\nmodule2 /module\nboot\n",
+            iso::PROLOGUE,
+            xen::CMDLINE
+        );
+        iso::build(
+            &modules,
+            &config,
+            &[("xen", &bytes), ("module", b"no kernel for dom0\n")],
+            &iso,
+        )?;
+        let machine = Machine {
+            platform,
+            memory: MEMORY,
+            iso,
+            extra: Vec::new(),
+            echo: false,
+        };
+        let mut watch = xen::Watch::default();
+        let outcome = machine.run(LIMIT, |line| watch.line(line))?;
+        let base = watch
+            .verdict()
+            .with_context(|| format!("{:?} after:\n{}", outcome.end, tail(&outcome.transcript)))?;
+        Ok(Passed::with(format!("load base {base:#x}")))
+    };
+    Job {
+        name: "Xen".to_owned(),
+        platform: Some(platform),
+        run: Box::new(run),
+    }
+}
+
+/// The end of a transcript, for a failure.
+fn tail(transcript: &str) -> String {
+    let lines: Vec<&str> = transcript
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Debian's Xen as a real image: fetched, never installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::apt;
+use crate::cmd::{output, system};
+use crate::qemu::Next;
+use crate::{cache, packages, ui};
+
+/// The command line that makes Xen talk on the serial port.
+pub(crate) const CMDLINE: &str = "console=com1 com1=115200,8n1";
+
+/// The load base has to be a multiple of this: Xen asks for it in its header.
+const ALIGN: u64 = 2 << 20;
+
+/// Returns Xen's compressed image; downloads Debian's package when needed.
+///
+/// # Errors
+///
+/// If apt knows no Xen or cannot get it.
+pub(crate) fn image() -> Result<PathBuf> {
+    let package = package()?;
+    let version = packages::candidate(&package).unwrap_or_default();
+    let dir = cache::folder()?.join("xen").join(version.replace(':', "_"));
+    cache::ensure(&dir, |part| {
+        let step = ui::step(format!("fetching {package} {version}"));
+        apt::download_and_unpack(&package, part)?;
+        step.done();
+        Ok(())
+    })?;
+    let mut found: Vec<PathBuf> = fs::read_dir(dir.join("boot"))
+        .with_context(|| format!("{package} holds no boot folder"))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_image(path))
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .with_context(|| format!("{package} holds no boot/xen-*.gz"))
+}
+
+fn is_image(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("xen-") && name.ends_with(".gz")
+}
+
+/// Names the newest package with Xen for PCs that apt knows.
+fn package() -> Result<String> {
+    let search = || -> Result<Option<String>> {
+        let mut query = system("apt-cache");
+        query.args([
+            "search",
+            "--names-only",
+            "^xen-hypervisor-4\\.[0-9]+-amd64$",
+        ]);
+        let text = output(&mut query)?;
+        let names = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        Ok(names
+            .max_by_key(|name| minor_version(name))
+            .map(str::to_owned))
+    };
+    if let Some(name) = search()? {
+        return Ok(name);
+    }
+    packages::refresh();
+    search()?.context("apt knows no xen-hypervisor-4.*-amd64: run `apt-get update`")
+}
+
+fn minor_version(package: &str) -> u32 {
+    let rest = package
+        .strip_prefix("xen-hypervisor-4.")
+        .unwrap_or_default();
+    rest.split('-')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or_default()
+}
+
+/// Watches Xen's console for the two lines that prove a good start.
+#[derive(Default)]
+pub(crate) struct Watch {
+    version: bool,
+    /// The load base, once it was printed.
+    pub(crate) base: Option<u64>,
+    /// What went wrong.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Watch {
+    /// Looks at one line.
+    pub(crate) fn line(&mut self, line: &str) -> Next {
+        if line.contains("Xen version 4.") {
+            self.version = true;
+        }
+        if let Some((_, text)) = line.split_once("Xen image load base address: 0x") {
+            let digits: String = text.chars().take_while(char::is_ascii_hexdigit).collect();
+            self.base = u64::from_str_radix(&digits, 16).ok();
+        }
+        if line.trim_start().starts_with("error: ") {
+            self.trouble = Some(line.trim().to_owned());
+        }
+        match (self.version, self.base, &self.trouble) {
+            (true, Some(_), _) | (_, _, Some(_)) => Next::Stop,
+            _ => Next::Continue,
+        }
+    }
+
+    /// The verdict.
+    ///
+    /// # Errors
+    ///
+    /// What is missing or wrong.
+    pub(crate) fn verdict(&self) -> Result<u64> {
+        if let Some(trouble) = &self.trouble {
+            anyhow::bail!("GRUB says: {trouble}");
+        }
+        anyhow::ensure!(self.version, "Xen has not printed its version");
+        let base = self.base.context("Xen has not printed its load base")?;
+        anyhow::ensure!(
+            base != 0 && base.is_multiple_of(ALIGN),
+            "load base {base:#x} is not at 2 MiB"
+        );
+        Ok(base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSION: &str = "(XEN) Xen version 4.17.7 (Debian) (compiler)";
+
+    fn verdict(lines: &[&str]) -> Result<u64> {
+        let mut watch = Watch::default();
+        for line in lines {
+            if watch.line(line) == Next::Stop {
+                break;
+            }
+        }
+        watch.verdict()
+    }
+
+    #[test]
+    fn version_and_aligned_base_are_a_good_start() {
+        let base = "(XEN) Xen image load base address: 0x3f800000";
+        assert_eq!(verdict(&[VERSION, base]).unwrap(), 0x3f80_0000);
+        assert!(verdict(&[base]).is_err());
+        assert!(verdict(&[VERSION]).is_err());
+    }
+
+    #[test]
+    fn crooked_base_is_a_failure() {
+        assert!(verdict(&[VERSION, "(XEN) Xen image load base address: 0x3f900000"]).is_err());
+    }
+
+    #[test]
+    fn grubs_error_line_is_a_failure() {
+        let error = verdict(&["error: you need to load the kernel first."]).unwrap_err();
+        assert!(error.to_string().contains("kernel first"));
+    }
+
+    #[test]
+    fn newest_package_counts_by_number() {
+        assert!(
+            minor_version("xen-hypervisor-4.17-amd64") > minor_version("xen-hypervisor-4.9-amd64")
+        );
+    }
+}
