@@ -82,7 +82,10 @@ fn make_iso(args: &BootArgs, module: &Path, iso: &Path) -> Result<()> {
         xen::CMDLINE
     };
     let cmdline = args.cmdline.as_deref().unwrap_or(default);
-    let mut config = format!("{}multiboot2 /image {cmdline}\n", iso::PROLOGUE);
+    let mut config = format!(
+        "{}multiboot2 /image {cmdline}\n",
+        iso::prologue(args.platform)
+    );
     let mut files = vec![("image".to_owned(), read(&image)?)];
     for (number, path) in args.module.iter().enumerate() {
         let name = format!("module{number}");
@@ -128,7 +131,7 @@ fn run_xen(machine: &Machine) -> Result<ExitCode> {
 fn run_image(machine: &Machine) -> Result<ExitCode> {
     let mut trouble = None;
     let outcome = machine.run(NO_LIMIT, |line| {
-        if line.trim_start().starts_with("error: ") {
+        if iso::is_error(line) {
             trouble = Some(line.trim().to_owned());
             return Next::Stop;
         }

@@ -29,12 +29,27 @@ impl Flavour {
     }
 }
 
-/// The first lines of every grub.cfg: everything is said on the serial port.
-pub(crate) const PROLOGUE: &str = "\
-serial --unit=0 --speed=115200
-terminal_input serial
-terminal_output serial
-";
+/// Returns the first lines of a grub.cfg: everything is said on the serial port, and the video
+/// drivers are there, as a distribution's own grub.cfg has it.
+pub(crate) fn prologue(platform: Platform) -> String {
+    let video = if platform.is_efi() {
+        "insmod all_video\n"
+    } else {
+        ""
+    };
+    format!(
+        "serial --unit=0 --speed=115200\n\
+         terminal_input serial\n\
+         terminal_output serial\n{video}"
+    )
+}
+
+/// Says whether a line on the serial port is an error of GRUB after which it does not boot.
+pub(crate) fn is_error(line: &str) -> bool {
+    let line = line.trim_start();
+    // Without a video mode it says so and boots.
+    line.starts_with("error: ") && !line.contains("no suitable video mode")
+}
 
 /// Where [`module_folder`] leaves its copy.
 pub(crate) fn folder_of(flavour: Flavour, platform: Platform) -> PathBuf {

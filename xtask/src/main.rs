@@ -25,6 +25,7 @@ mod rules;
 mod stock;
 mod suite;
 mod test;
+mod testkernel;
 mod toolchain;
 mod tree;
 mod ui;

@@ -88,9 +88,6 @@ impl std::fmt::Display for Platform {
 }
 
 impl Cpu {
-    /// Every processor family.
-    pub(crate) const ALL: [Self; 2] = [Self::I386, Self::X86_64];
-
     /// GRUB's name, as in `configure --target`.
     pub(crate) fn name(self) -> &'static str {
         match self {

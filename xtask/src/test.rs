@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::cmd::run;
@@ -290,11 +290,6 @@ pub(crate) fn expect(fulfilled: bool, what: impl FnOnce() -> String) -> Result<(
 
 /// The time that any machine gets; only a machine that hangs needs it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
-
-/// Returns a context for errors of one machine.
-pub(crate) fn within<T>(result: Result<T>, what: &str) -> Result<T> {
-    result.with_context(|| what.to_owned())
-}
 
 #[cfg(test)]
 mod tests {

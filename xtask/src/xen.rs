@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::apt;
 use crate::cmd::{output, system};
 use crate::qemu::Next;
-use crate::{cache, packages, ui};
+use crate::{cache, iso, packages, ui};
 
 /// The command line that makes Xen talk on the serial port.
 pub(crate) const CMDLINE: &str = "console=com1 com1=115200,8n1";
@@ -89,6 +89,8 @@ pub(crate) struct Watch {
     version: bool,
     /// The load base, once it was printed.
     pub(crate) base: Option<u64>,
+    /// Xen was entered and says itself that it does not run on 32-bit UEFI.
+    pub(crate) refused: bool,
     /// What went wrong.
     pub(crate) trouble: Option<String>,
 }
@@ -103,12 +105,15 @@ impl Watch {
             let digits: String = text.chars().take_while(char::is_ascii_hexdigit).collect();
             self.base = u64::from_str_radix(&digits, 16).ok();
         }
-        if line.trim_start().starts_with("error: ") {
+        if iso::is_error(line) {
             self.trouble = Some(line.trim().to_owned());
         }
-        match (self.version, self.base, &self.trouble) {
-            (true, Some(_), _) | (_, _, Some(_)) => Next::Stop,
-            _ => Next::Continue,
+        self.refused |= line.contains("EFI IA-32 platforms are not supported");
+        let started = self.version && self.base.is_some();
+        if started || self.refused || self.trouble.is_some() {
+            Next::Stop
+        } else {
+            Next::Continue
         }
     }
 
@@ -121,6 +126,10 @@ impl Watch {
         if let Some(trouble) = &self.trouble {
             anyhow::bail!("GRUB says: {trouble}");
         }
+        anyhow::ensure!(
+            !self.refused,
+            "Xen was started and says that it needs 64-bit UEFI"
+        );
         anyhow::ensure!(self.version, "Xen has not printed its version");
         let base = self.base.context("Xen has not printed its load base")?;
         anyhow::ensure!(
@@ -158,6 +167,16 @@ mod tests {
     #[test]
     fn crooked_base_is_a_failure() {
         assert!(verdict(&[VERSION, "(XEN) Xen image load base address: 0x3f900000"]).is_err());
+    }
+
+    #[test]
+    fn xens_own_refusal_is_no_good_start() {
+        let mut watch = Watch::default();
+        assert_eq!(
+            watch.line("ERR: EFI IA-32 platforms are not supported!"),
+            Next::Stop
+        );
+        assert!(watch.refused && watch.verdict().is_err());
     }
 
     #[test]

@@ -6,6 +6,12 @@ use super::Subject;
 /// Largest stack frame, in bytes: everything shares 60 KiB on i386-pc.
 const FRAME_LIMIT: u64 = 1024;
 
+/// What may stand in front of a mnemonic.
+const PREFIXES: &[&str] = &[
+    "lock", "rep", "repz", "repnz", "data16", "addr32", "cs", "ds", "es", "fs", "gs", "ss", "bnd",
+    "notrack",
+];
+
 /// One instruction of a listing.
 struct Instruction<'a> {
     function: &'a str,
@@ -16,8 +22,17 @@ struct Instruction<'a> {
 impl<'a> Instruction<'a> {
     /// Prefixes and mnemonic: the words before the operands.
     fn words(&self) -> impl Iterator<Item = &'a str> {
-        let words = self.text.split_whitespace();
-        words.take_while(|w| w.chars().all(|c| c.is_ascii_alphanumeric()))
+        let mut more = true;
+        self.text.split_whitespace().take_while(move |word| {
+            let this = more;
+            more = PREFIXES.contains(word) || word.starts_with("rex");
+            this
+        })
+    }
+
+    /// The text without the name of the place that a jump goes to.
+    fn operands(&self) -> &'a str {
+        self.text.split('<').next().unwrap_or_default()
     }
 
     fn complaint(&self, what: &str) -> String {
@@ -53,7 +68,9 @@ pub(crate) fn no_vector_or_float(subject: &Subject<'_>) -> Vec<String> {
             "vzeroall",
             "wait",
         ];
-        registers.iter().any(|register| i.text.contains(register))
+        registers
+            .iter()
+            .any(|register| i.operands().contains(register))
             || i.words().any(|word| word.starts_with('f') && word != "fs")
             || i.words().any(|word| mnemonics.contains(&word))
     };

@@ -25,6 +25,9 @@ use crate::platform::Platform;
 use crate::stock::Stock;
 use crate::{root, tree, verifier};
 
+/// How many complaints are printed; a broken build has hundreds.
+const SHOWN: usize = 25;
+
 /// Arguments of `check-module`.
 #[derive(Args)]
 pub(crate) struct CheckArgs {
@@ -161,7 +164,14 @@ fn report(path: &Path, complaints: Vec<String>) -> Result<()> {
     if complaints.is_empty() {
         return Ok(());
     }
-    let list: Vec<String> = complaints.iter().map(|c| format!("  {c}")).collect();
+    let mut list: Vec<String> = complaints
+        .iter()
+        .take(SHOWN)
+        .map(|c| format!("  {c}"))
+        .collect();
+    if complaints.len() > SHOWN {
+        list.push(format!("  and {} more", complaints.len() - SHOWN));
+    }
     bail!("{} must not be used:\n{}", path.display(), list.join("\n"))
 }
 

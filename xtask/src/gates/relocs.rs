@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Gates over relocations: the kinds that GRUB's loader and verifier accept.
 
+use std::collections::BTreeSet;
+
 use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, elf};
 
 use super::Subject;
@@ -42,6 +44,27 @@ fn all<'a>(subject: &'a Subject<'_>) -> Vec<Relocation<'a>> {
         }
     }
     found
+}
+
+/// Names the functions that refer to a symbol.
+pub(super) fn users(subject: &Subject<'_>, symbol: &str) -> BTreeSet<String> {
+    let uses = all(subject)
+        .into_iter()
+        .filter(|r| r.symbol == Some(symbol));
+    uses.map(|r| function_at(subject, r.section, r.offset))
+        .collect()
+}
+
+/// Names the function that holds an offset of a section.
+fn function_at(subject: &Subject<'_>, section: &str, offset: u64) -> String {
+    let index = subject.file.section_by_name(section).map(|s| s.index());
+    let holds = |s: &object::Symbol<'_, '_>| {
+        let begun = offset.checked_sub(s.address());
+        s.section_index() == index && begun.is_some_and(|distance| distance < s.size())
+    };
+    let holder = subject.file.symbols().find(holds);
+    let name = holder.and_then(|s| s.name().ok().map(str::to_owned));
+    name.unwrap_or_else(|| format!("{section}+{offset:#x}"))
 }
 
 /// Every relocation is of a kind that GRUB's verifier lets pass.

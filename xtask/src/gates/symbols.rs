@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use object::{Object, ObjectSymbol, SymbolFlags, elf};
 
-use super::Subject;
+use super::{Subject, relocs};
 use crate::stock::Stock;
 
 /// Parts of names that only panicking, formatting or allocating code has.
@@ -65,7 +65,8 @@ pub(crate) fn no_panic_machinery(subject: &Subject<'_>) -> Vec<String> {
         .filter_map(|s| s.name().ok().map(str::to_owned))
     {
         if let Some((_, what)) = MACHINERY.iter().find(|(part, _)| name.contains(part)) {
-            found.push(format!("{what} is linked in: {name}"));
+            let users = Vec::from_iter(relocs::users(subject, &name)).join(", ");
+            found.push(format!("{what} is linked in: {name}, used by {users}"));
         }
     }
     found

@@ -201,6 +201,10 @@ fn vector_and_float_instructions_are_refused() {
         );
     }
     accepted(
+        ".text\nf: jmp f1\n .skip 0xed\nf1: ret\n",
+        code::no_vector_or_float,
+    );
+    accepted(
         ".text\nf: mov %fs:0, %eax\n rep stosb\n nopw %cs:0(%eax)\n",
         code::no_vector_or_float,
     );
