@@ -1,2 +1,312 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! tmp
+//! The boots of the differential test.
+//!
+//! A [`Variant`] is everything that goes onto the boot medium, what is typed,
+//! and what must come of it. Each theme has a file of its own.
+
+mod bad;
+mod bad_flat;
+mod compressed;
+mod console;
+mod efi;
+mod elf;
+mod flat;
+mod judge;
+mod modules;
+mod script;
+mod tags;
+mod unusual;
+
+pub use judge::{Outcome, Run};
+pub use script::{join_arguments, quote};
+
+use crate::bytes::fnv1a64;
+use crate::dump::check::ExpectedModule;
+use crate::dump::compare::Deviation;
+use crate::error::Result;
+use crate::kernel::{Expected, Kernel, KernelSpec};
+use crate::payload::Payload;
+
+/// Platforms, as GRUB names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Platform {
+    /// BIOS.
+    I386Pc,
+    /// 64-bit UEFI.
+    X86_64Efi,
+    /// 32-bit UEFI.
+    I386Efi,
+}
+
+impl Platform {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::I386Pc, Self::X86_64Efi, Self::I386Efi];
+    /// Those with UEFI.
+    pub const EFI: [Self; 2] = [Self::X86_64Efi, Self::I386Efi];
+
+    /// GRUB's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::I386Pc => "i386-pc",
+            Self::X86_64Efi => "x86_64-efi",
+            Self::I386Efi => "i386-efi",
+        }
+    }
+}
+
+/// An image that has to be refused, and a part of the error line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadImage {
+    /// File name on the medium.
+    pub file: String,
+    /// What the error line must contain.
+    pub error: &'static str,
+}
+
+/// What must come of a variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// It boots under both loaders, alike but for the named deviations.
+    Boots {
+        /// Known differences.
+        deviations: Vec<Deviation>,
+    },
+    /// It boots under the loader under test only.
+    BootsOursOnly {
+        /// The reason.
+        deviation: Deviation,
+    },
+    /// Each image is refused with an error line, `boot` does nothing, and the
+    /// kernel that is loaded last boots.
+    Refused {
+        /// The images in the order of the script.
+        images: Vec<BadImage>,
+    },
+}
+
+/// What the machine needs beside processor and firmware.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Arguments for QEMU; the default is a machine without network.
+    pub qemu_args: Vec<String>,
+    /// Whether GRUB has to be started over the network on BIOS (where it gets
+    /// at the network card through the boot firmware only).
+    pub network: bool,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            memory_mib: 512,
+            qemu_args: Vec::new(),
+            network: false,
+        }
+    }
+}
+
+/// One boot.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// Unique name: lower case, digits, hyphens.
+    pub name: String,
+    /// Where it applies.
+    pub platforms: Vec<Platform>,
+    /// Files for the root of the boot medium.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Lines of `grub.cfg`, `boot` included, without terminal set-up.
+    pub script: Vec<String>,
+    /// What must come of it.
+    pub expectation: Expectation,
+    /// The machine.
+    pub machine: Machine,
+    /// What the kernel that boots should report of its image.
+    pub image: Expected,
+    /// Its command line.
+    pub cmdline: String,
+    /// Its modules.
+    pub modules: Vec<ExpectedModule>,
+}
+
+impl Variant {
+    /// Boots a kernel on all platforms, without arguments or modules.
+    #[must_use]
+    pub fn boots(name: &str, kernel: Kernel) -> Self {
+        Self {
+            name: name.to_owned(),
+            platforms: Platform::ALL.to_vec(),
+            files: vec![("kernel".to_owned(), kernel.bytes)],
+            script: vec!["multiboot2 /kernel".to_owned(), "boot".to_owned()],
+            expectation: Expectation::Boots {
+                deviations: Vec::new(),
+            },
+            machine: Machine::default(),
+            image: kernel.expected,
+            cmdline: String::new(),
+            modules: Vec::new(),
+        }
+    }
+
+    /// Builds a kernel and boots it.
+    ///
+    /// # Errors
+    ///
+    /// As [`KernelSpec::build`].
+    pub fn of(name: &str, spec: &KernelSpec, payload: &Payload) -> Result<Self> {
+        Ok(Self::boots(name, spec.build(payload)?))
+    }
+
+    /// Restricts it to some platforms.
+    #[must_use]
+    pub fn on(mut self, platforms: &[Platform]) -> Self {
+        self.platforms = platforms.to_vec();
+        self
+    }
+
+    /// Names a difference to expect.
+    #[must_use]
+    pub fn deviates(mut self, deviation: Deviation) -> Self {
+        match &mut self.expectation {
+            Expectation::Boots { deviations } => deviations.push(deviation),
+            Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => {}
+        }
+        self
+    }
+
+    /// Says that the reference cannot boot it.
+    #[must_use]
+    pub fn ours_only(mut self, deviation: Deviation) -> Self {
+        self.expectation = Expectation::BootsOursOnly { deviation };
+        self
+    }
+
+    /// Passes arguments to the kernel.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        let line = format!("multiboot2 /kernel{}", script::typed(arguments));
+        if let Some(old) = self
+            .script
+            .iter_mut()
+            .find(|l| l.starts_with("multiboot2 "))
+        {
+            *old = line;
+        }
+        self.cmdline = join_arguments(arguments);
+        self
+    }
+
+    /// Adds a module whose bytes arrive as they are stored.
+    #[must_use]
+    pub fn module(self, arguments: &[&str], bytes: Vec<u8>) -> Self {
+        let arrives = (bytes.len(), fnv1a64(&bytes));
+        self.add_module("module2", arguments, (bytes, arrives))
+    }
+
+    /// Adds a module that GRUB unpacks.
+    #[must_use]
+    pub fn packed_module(self, arguments: &[&str], packed: Vec<u8>, unpacked: &[u8]) -> Self {
+        let arrives = (unpacked.len(), fnv1a64(unpacked));
+        self.add_module("module2", arguments, (packed, arrives))
+    }
+
+    /// Adds a module that GRUB would unpack and is told not to.
+    #[must_use]
+    pub fn nounzip_module(self, arguments: &[&str], packed: Vec<u8>) -> Self {
+        let arrives = (packed.len(), fnv1a64(&packed));
+        self.add_module("module2 --nounzip", arguments, (packed, arrives))
+    }
+
+    /// Takes the stored bytes, and length and checksum of what arrives.
+    fn add_module(
+        mut self,
+        command: &str,
+        arguments: &[&str],
+        (stored, (len, fnv)): (Vec<u8>, (usize, u64)),
+    ) -> Self {
+        let file = format!("module{}", self.modules.len());
+        let line = format!("{command} /{file}{}", script::typed(arguments));
+        let boot = self.script.iter().rposition(|line| line == "boot");
+        self.script.insert(boot.unwrap_or(self.script.len()), line);
+        self.files.push((file, stored));
+        self.modules.push(ExpectedModule {
+            len: len as u32,
+            fnv,
+            cmdline: join_arguments(arguments),
+        });
+        self
+    }
+
+    /// Adds a line in front of everything.
+    #[must_use]
+    pub fn before(mut self, line: &str) -> Self {
+        self.script.insert(0, line.to_owned());
+        self
+    }
+}
+
+/// The whole list.
+///
+/// # Errors
+///
+/// Only if an image description contradicts itself, which a test excludes.
+pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
+    let mut list = Vec::new();
+    for theme in [
+        elf::variants,
+        unusual::variants,
+        flat::variants,
+        tags::variants,
+        console::variants,
+        efi::variants,
+        modules::variants,
+        compressed::variants,
+        bad::variants,
+        bad_flat::variants,
+    ] {
+        list.extend(theme(payload)?);
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_plain() {
+        let list = all(&Payload::dummy()).unwrap();
+        let names: BTreeSet<_> = list.iter().map(|variant| &variant.name).collect();
+        assert_eq!(names.len(), list.len());
+        for name in names {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(name.chars().all(plain), "{name}");
+        }
+    }
+
+    #[test]
+    fn scripts_end_with_boot_and_name_files_that_exist() {
+        for variant in all(&Payload::dummy()).unwrap() {
+            assert_eq!(variant.script.last().map(String::as_str), Some("boot"));
+            let files: BTreeSet<_> = variant.files.iter().map(|(name, _)| name).collect();
+            assert_eq!(files.len(), variant.files.len(), "{}", variant.name);
+            for line in &variant.script {
+                let word = line
+                    .split_ascii_whitespace()
+                    .find(|word| word.starts_with('/'));
+                let command = line.split_ascii_whitespace().next().unwrap();
+                if let (true, Some(word)) =
+                    (command.ends_with("t2") || command.ends_with("e2"), word)
+                {
+                    assert!(
+                        files.contains(&word[1..].to_owned()),
+                        "{}: {line}",
+                        variant.name
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Address tags that contradict themselves or the file.
+
+use super::Variant;
+use super::bad::{Bad, session};
+use crate::error::Result;
+use crate::header::Address;
+use crate::kernel::{Flat, KernelSpec};
+use crate::payload::Payload;
+
+const BASE: u32 = 0x100_0000;
+
+const GOOD: Address = Address {
+    header: BASE,
+    load: BASE,
+    load_end: 0,
+    bss_end: 0,
+};
+
+/// Name, error, tag.
+static TAGS: [(&str, &str, Address); 11] = [
+    (
+        "load-above-header",
+        "header_addr",
+        Address {
+            load: BASE + 8,
+            ..GOOD
+        },
+    ),
+    (
+        "header-too-far",
+        "header_addr",
+        Address {
+            header: BASE + 0x9000,
+            ..GOOD
+        },
+    ),
+    (
+        "implied-below-0",
+        "header_addr",
+        Address {
+            header: 0xffc,
+            load: u32::MAX,
+            ..GOOD
+        },
+    ),
+    (
+        "load-end-low",
+        "load_end_addr",
+        Address {
+            load_end: BASE - 1,
+            ..GOOD
+        },
+    ),
+    (
+        "load-end-equal",
+        "load_end_addr",
+        Address {
+            load_end: BASE,
+            ..GOOD
+        },
+    ),
+    (
+        "load-end-behind",
+        "premature end",
+        Address {
+            load_end: BASE + 0x10_0000,
+            ..GOOD
+        },
+    ),
+    (
+        "load-end-2gib",
+        "premature end",
+        Address {
+            load_end: BASE + 0x9000_0000,
+            ..GOOD
+        },
+    ),
+    (
+        "bss-end-low",
+        "bss_end_addr",
+        Address {
+            bss_end: BASE + 0x100,
+            ..GOOD
+        },
+    ),
+    (
+        "bss-end-below-file",
+        "bss_end_addr",
+        Address {
+            bss_end: BASE + 0x1000,
+            ..GOOD
+        },
+    ),
+    (
+        "bss-end-below-load",
+        "bss_end_addr",
+        Address {
+            bss_end: BASE - 1,
+            ..GOOD
+        },
+    ),
+    (
+        "bss-not-ram",
+        "is not free memory",
+        Address {
+            bss_end: 0xf000_0000,
+            ..GOOD
+        },
+    ),
+];
+
+pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
+    let mut bad: Vec<Bad> = Vec::new();
+    for &(name, error, tag) in &TAGS {
+        let flat = Flat::default();
+        let (mut file, _) = KernelSpec::flat(flat).flat_builder(payload, flat)?;
+        // The header lies at 0x1000 where the tag would allow more.
+        if name == "implied-below-0" {
+            file.header_offset = 0x1000;
+            file.parts.clear();
+            file.file_len = Some(0x5000);
+        }
+        file.address = Some(tag);
+        bad.push((name, error, file.build()));
+    }
+    let flat = Flat::default();
+    let (mut file, _) = KernelSpec::flat(flat).flat_builder(payload, flat)?;
+    let no_entry = KernelSpec {
+        entry_tag: false,
+        ..KernelSpec::flat(flat)
+    };
+    file.header = no_entry.header(payload);
+    bad.push(("no-entry", "without entry address tag", file.build()));
+    Ok(vec![session("refused-flat", bad, payload)?])
+}

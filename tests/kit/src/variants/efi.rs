@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Boot services kept, or not.
+
+use super::{Platform, Variant};
+use crate::dump::compare::Deviation;
+use crate::error::Result;
+use crate::header::Relocatable;
+use crate::image::{Class, Section};
+use crate::kernel::KernelSpec;
+use crate::payload::Payload;
+
+pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
+    let elf = |class| KernelSpec {
+        sections: true,
+        ..KernelSpec::elf(class)
+    };
+    let kept = |class| KernelSpec {
+        boot_services: true,
+        entry_efi64: true,
+        ..elf(class)
+    };
+    let window = |preference| {
+        Some(Relocatable {
+            min: 0x20_0000,
+            max: 0xffff_ffff,
+            align: 0x20_0000,
+            preference,
+        })
+    };
+    let x64 = [Platform::X86_64Efi];
+    let mut list = Vec::new();
+    for (class, name) in super::elf::CLASSES {
+        let spec = kept(class);
+        list.push(Variant::of(&format!("{name}-efi64"), &spec, payload)?.on(&x64));
+    }
+    let debug = kept(Class::Elf64).section(Section::loose(".debug", crate::bytes::noise(31, 5000)));
+    list.push(
+        Variant::of("efi64-module", &debug, payload)?
+            .on(&x64)
+            .arguments(&["hello"])
+            .module(&["m"], crate::bytes::noise(32, 10_000)),
+    );
+    for (name, preference) in [("efi64-low", 1), ("efi64-high", 2)] {
+        let spec = KernelSpec {
+            relocatable: window(preference),
+            ..kept(Class::Elf64)
+        };
+        let variant = Variant::of(name, &spec, payload)?.on(&x64);
+        list.push(variant.deviates(Deviation::Placement));
+    }
+    let flat = KernelSpec {
+        boot_services: true,
+        entry_efi64: true,
+        ..KernelSpec::flat(crate::kernel::Flat::default())
+    };
+    list.push(Variant::of("flat-efi64", &flat, payload)?.on(&x64));
+
+    // A 64-bit entry is of no use elsewhere.
+    let variant = Variant::of("efi64-entry-elsewhere", &kept(Class::Elf64), payload)?;
+    list.push(variant.on(&[Platform::I386Pc]));
+    let variant = Variant::of("efi64-entry-on-efi32", &kept(Class::Elf64), payload)?;
+    list.push(
+        variant
+            .on(&[Platform::I386Efi])
+            .ours_only(Deviation::BootServicesEnded),
+    );
+
+    let no_entry = KernelSpec {
+        boot_services: true,
+        ..elf(Class::Elf64)
+    };
+    let variant = Variant::of("boot-services-without-entry", &no_entry, payload)?;
+    list.push(variant.clone().on(&[Platform::I386Pc]));
+    list.push(
+        Variant {
+            name: "boot-services-without-entry-efi".to_owned(),
+            ..variant
+        }
+        .on(&Platform::EFI)
+        .ours_only(Deviation::BootServicesEnded),
+    );
+    let no_services = KernelSpec {
+        entry_efi64: true,
+        ..elf(Class::Elf64)
+    };
+    list.push(Variant::of(
+        "efi64-entry-without-boot-services",
+        &no_services,
+        payload,
+    )?);
+
+    let efi32 = KernelSpec {
+        boot_services: true,
+        entry_efi32: true,
+        ..elf(Class::Elf32)
+    };
+    let variant = Variant::of("efi32", &efi32, payload)?;
+    list.push(
+        variant
+            .on(&[Platform::I386Efi])
+            .ours_only(Deviation::Efi32Entry),
+    );
+    Ok(list)
+}

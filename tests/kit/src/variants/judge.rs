@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! From transcripts to a verdict.
+
+use super::{BadImage, Expectation, Platform, Variant};
+use crate::dump::check::{Promise, check};
+use crate::dump::compare::{Deviation, Rules, compare};
+use crate::dump::{Dump, Entry};
+use crate::error::Result;
+
+/// Exit status of QEMU when the kernel is content.
+const PASS: i32 = 33;
+
+/// What one boot left behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// Everything on the serial line.
+    pub transcript: &'a str,
+    /// Exit status of QEMU, none if it had to be stopped.
+    pub exit: Option<i32>,
+}
+
+/// Verdict over a variant on a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The reference leaves the same.
+    Identical,
+    /// As promised; the reference differs in the named ways.
+    Deviates(Vec<Deviation>),
+    /// Every bad image was refused.
+    Refused,
+    /// Something is wrong; each line says what.
+    Wrong(Vec<String>),
+}
+
+impl Variant {
+    /// Whether the reference has to be run at all.
+    #[must_use]
+    pub fn needs_reference(&self) -> bool {
+        matches!(self.expectation, Expectation::Boots { .. })
+    }
+
+    /// State in which the kernel is entered on a platform.
+    #[must_use]
+    pub fn entry(&self, platform: Platform) -> Entry {
+        match platform {
+            Platform::X86_64Efi if self.image.efi64_entry => Entry::Efi64,
+            Platform::I386Efi if self.image.efi32_entry => Entry::Efi32,
+            _ => Entry::Plain32,
+        }
+    }
+
+    /// Reads a run and holds it against what the image promises; `strict`
+    /// is for the loader under test.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dump::parse`], or [`crate::Error::Mbi`].
+    pub fn examine(
+        &self,
+        platform: Platform,
+        run: Run<'_>,
+        strict: bool,
+    ) -> Result<(Dump, Vec<String>)> {
+        let dump = Dump::parse(run.transcript)?;
+        let promise = Promise {
+            image: &self.image,
+            entry: self.entry(platform),
+            cmdline: &self.cmdline,
+            modules: &self.modules,
+            zeroed_gaps: strict && self.image.relocatable.is_some(),
+        };
+        let mut findings = check(&dump, &promise)?;
+        if run.exit != Some(PASS) {
+            findings.push(format!("QEMU ended with {:?}", run.exit));
+        }
+        if let Err(error) = dump.check_with_multiboot2_crate() {
+            findings.push(format!("second reader: {error}"));
+        }
+        if let Expectation::Refused { images } = &self.expectation
+            && strict
+        {
+            findings.extend(refusals(run.transcript, images));
+        }
+        Ok((dump, findings))
+    }
+
+    /// Judges a run of the loader under test, with one of the reference if
+    /// the variant needs it.
+    #[must_use]
+    pub fn judge(&self, platform: Platform, stock: Option<Run<'_>>, ours: Run<'_>) -> Outcome {
+        let mut wrong = Vec::new();
+        let mut read = |run, strict: bool| match self.examine(platform, run, strict) {
+            Ok((dump, findings)) => {
+                let who = if strict { "" } else { "reference: " };
+                wrong.extend(findings.into_iter().map(|text| format!("{who}{text}")));
+                Some(dump)
+            }
+            Err(error) => {
+                let who = if strict { "" } else { "reference: " };
+                wrong.push(format!("{who}{error}"));
+                None
+            }
+        };
+        let ours = read(ours, true);
+        let stock = stock.filter(|_| self.needs_reference());
+        let reference = stock.and_then(|run| read(run, false));
+        let deviations = match &self.expectation {
+            Expectation::Boots { deviations } => deviations.clone(),
+            Expectation::BootsOursOnly { deviation } => vec![*deviation],
+            Expectation::Refused { .. } => Vec::new(),
+        };
+        let rules = Rules {
+            deviations: &deviations,
+        };
+        match (self.needs_reference(), reference, ours) {
+            (true, Some(stock), Some(ours)) => match compare(&stock, &ours, &rules) {
+                Ok(list) => wrong.extend(list.iter().map(ToString::to_string)),
+                Err(error) => wrong.push(error.to_string()),
+            },
+            (true, None, Some(_)) if stock.is_none() => {
+                wrong.push("no run of the reference".to_owned());
+            }
+            _ => {}
+        }
+        if !wrong.is_empty() {
+            Outcome::Wrong(wrong)
+        } else if matches!(self.expectation, Expectation::Refused { .. }) {
+            Outcome::Refused
+        } else if deviations.is_empty() {
+            Outcome::Identical
+        } else {
+            Outcome::Deviates(deviations)
+        }
+    }
+}
+
+/// Line that the script prints in front of each bad image.
+pub(super) fn marker(file: &str) -> String {
+    format!("mb2t bad {file}")
+}
+
+/// What is missing from the parts of the transcript that belong to bad images.
+fn refusals(transcript: &str, images: &[BadImage]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for image in images {
+        let marker = marker(&image.file);
+        let part = transcript
+            .split_once(&marker)
+            .map_or("", |(_, rest)| rest.split("mb2t ").next().unwrap_or(rest));
+        if !part.contains(image.error) {
+            wrong.push(format!("{}: no error `{}`", image.file, image.error));
+        }
+        if !part.contains("you need to load the kernel first") {
+            wrong.push(format!("{}: something was loaded", image.file));
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_needs_its_own_error_line() {
+        let images = ["a", "b"].map(|file| BadImage {
+            file: file.to_owned(),
+            error: "bad thing",
+        });
+        let good = "mb2t bad a\nerror: bad thing.\nerror: you need to load the kernel first.\n\
+                    mb2t bad b\nerror: bad thing.\nerror: you need to load the kernel first.\n";
+        assert_eq!(refusals(good, &images), Vec::<String>::new());
+        let silent = good.replacen("bad thing", "", 1);
+        assert_eq!(refusals(&silent, &images), ["a: no error `bad thing`"]);
+        assert_eq!(refusals("", &images).len(), 4);
+    }
+}

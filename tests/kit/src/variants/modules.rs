@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Modules: how many, how large, with which command lines.
+
+use super::Variant;
+use crate::bytes::noise;
+use crate::error::Result;
+use crate::image::Class;
+use crate::kernel::KernelSpec;
+use crate::payload::Payload;
+
+pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
+    let kernel = |name: &str| Variant::of(name, &KernelSpec::elf(Class::Elf64), payload);
+    let long = "x".repeat(2000);
+    let many = (0..50).fold(kernel("modules-50")?, |variant, index| {
+        let name = format!("number={index}");
+        variant.module(&[&name], noise(200 + index, 100 + 333 * index as usize))
+    });
+    Ok(vec![
+        kernel("modules-1")?.module(&["only"], noise(41, 4096)),
+        kernel("modules-3")?
+            .module(&["first", "of", "three"], noise(42, 1))
+            .module(&[], noise(43, 4097))
+            .module(&["last"], noise(44, 300_000)),
+        many,
+        kernel("module-empty")?
+            .module(&["empty"], Vec::new())
+            .module(&["full"], noise(45, 10)),
+        kernel("module-long-command-line")?.module(&[&long], noise(46, 64)),
+        kernel("module-special-command-line")?
+            .arguments(&["kernel", "a \"b\" c"])
+            .module(&["it's", r"a\b", "two words", "\"quoted\""], noise(47, 64)),
+        kernel("module-large")?.module(&["large"], noise(48, 9_000_001)),
+        kernel("module-same-file-twice")?
+            .module(&["one"], noise(49, 5000))
+            .module(&["two"], noise(49, 5000)),
+        second_kernel(payload)?,
+    ])
+}
+
+/// A second `multiboot2` drops the first kernel and its modules.
+fn second_kernel(payload: &Payload) -> Result<Variant> {
+    let first = KernelSpec {
+        sections: true,
+        base: 0x180_0000,
+        ..KernelSpec::elf(Class::Elf64)
+    };
+    let first = first.build(payload)?;
+    let spec = KernelSpec::flat(crate::kernel::Flat::default());
+    let mut variant =
+        Variant::of("second-kernel", &spec, payload)?.module(&["kept"], noise(51, 99));
+    variant.files.push(("first".to_owned(), first.bytes));
+    variant.files.push(("dropped".to_owned(), noise(52, 7000)));
+    Ok(variant
+        .before("module2 /dropped gone")
+        .before("multiboot2 /first of two"))
+}
