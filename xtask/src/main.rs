@@ -29,6 +29,7 @@ mod testkernel;
 mod toolchain;
 mod tree;
 mod ui;
+mod variants;
 mod verifier;
 mod xen;
 

@@ -10,7 +10,7 @@ use crate::iso::{self, Flavour};
 use crate::platform::Platform;
 use crate::qemu::Machine;
 use crate::test::{Job, LIMIT, Passed};
-use crate::{module, root, xen};
+use crate::{module, root, variants, xen};
 
 /// Memory of the machines, in MiB.
 const MEMORY: u32 = 1024;
@@ -29,6 +29,7 @@ pub(crate) fn jobs(
         .iter()
         .map(|platform| xen_job(grub, *platform))
         .collect();
+    jobs.extend(variants::jobs(platforms)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {
         return Ok(jobs);
@@ -106,7 +107,7 @@ fn xen_job(grub: &Grub, platform: Platform) -> Job {
 }
 
 /// The end of a transcript, for a failure.
-fn tail(transcript: &str) -> String {
+pub(crate) fn tail(transcript: &str) -> String {
     let lines: Vec<&str> = transcript
         .lines()
         .filter(|line| !line.trim().is_empty())

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The differential test: one kernel, once under the distribution's C module and once under
+//! ours, in machines of the same kind. What each left in memory is compared.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use mb2_testkit::variants::{self, Outcome, Run, Variant};
+
+use crate::iso::{self, Flavour};
+use crate::platform::Platform;
+use crate::qemu::{self, End, Machine, Next};
+use crate::suite::tail;
+use crate::test::{Job, LIMIT, Passed};
+use crate::{root, testkernel, toolchain};
+
+/// What grub.cfg does when its commands have not started a kernel: the machine must not wait for
+/// somebody at the keyboard. QEMU ends with the code 7.
+const GIVE_UP: &str = "echo mb2t no kernel was started\ninsmod iorw\noutb 0xf4 0x3\n";
+
+/// Returns a job for each variant on each platform.
+///
+/// # Errors
+///
+/// If the test kernel cannot be built or wrapped.
+pub(crate) fn jobs(platforms: &[Platform]) -> Result<Vec<Job>> {
+    let payload = testkernel::build(&toolchain::find()?)?;
+    let variants: Vec<Arc<Variant>> = variants::all(&payload)?.into_iter().map(Arc::new).collect();
+    let mut jobs = Vec::new();
+    for platform in platforms.iter().copied() {
+        for variant in variants
+            .iter()
+            .filter(|v| v.platforms.contains(&in_kit(platform)))
+        {
+            let variant = variant.clone();
+            jobs.push(Job {
+                name: variant.name.clone(),
+                platform: Some(platform),
+                run: Box::new(move || judge(&variant, platform)),
+            });
+        }
+    }
+    Ok(jobs)
+}
+
+/// The kit's name of a platform.
+fn in_kit(platform: Platform) -> variants::Platform {
+    match platform {
+        Platform::I386Pc => variants::Platform::I386Pc,
+        Platform::X86_64Efi => variants::Platform::X86_64Efi,
+        Platform::I386Efi => variants::Platform::I386Efi,
+    }
+}
+
+/// Runs a variant as often as it needs and lets the kit judge.
+fn judge(variant: &Variant, platform: Platform) -> Result<Passed> {
+    let stock = match variant.needs_reference() {
+        true => Some(boot(variant, Flavour::Stock, platform)?),
+        false => None,
+    };
+    let ours = boot(variant, Flavour::Ours, platform)?;
+    let verdict = variant.judge(in_kit(platform), stock.as_ref().map(as_run), as_run(&ours));
+    let remark = match verdict {
+        Outcome::Identical => "identical".to_owned(),
+        Outcome::Refused => "refused as it has to be".to_owned(),
+        Outcome::Deviates(deviations) => {
+            let names: Vec<&str> = deviations.iter().map(|d| d.name()).collect();
+            format!("deviates: {}", names.join(", "))
+        }
+        Outcome::Wrong(findings) => {
+            let mut shown = findings;
+            if ours.end != End::Exit(33) {
+                shown.insert(0, tail(&ours.transcript));
+            }
+            return Err(anyhow!(shown.join("\n")));
+        }
+    };
+    Ok(Passed::with(remark))
+}
+
+fn as_run(outcome: &qemu::Outcome) -> Run<'_> {
+    let exit = match outcome.end {
+        End::Exit(code) => Some(code),
+        End::Stopped | End::TimedOut => None,
+    };
+    Run {
+        transcript: &outcome.transcript,
+        exit,
+    }
+}
+
+/// Boots a variant under one of the two modules; keeps the transcript as a file.
+fn boot(variant: &Variant, flavour: Flavour, platform: Platform) -> Result<qemu::Outcome> {
+    if variant.machine.network {
+        bail!("there is no network boot yet");
+    }
+    let place = root().join("target/xtask/suite").join(platform.name());
+    let iso = place.join(format!("{}-{}.iso", variant.name, flavour.name()));
+    let script: String = variant
+        .script
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = format!("{}{script}{GIVE_UP}", iso::prologue(platform));
+    let files: Vec<(&str, &[u8])> = variant
+        .files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    iso::build(&iso::folder_of(flavour, platform), &config, &files, &iso)?;
+    let machine = Machine {
+        platform,
+        memory: variant.machine.memory_mib,
+        iso: iso.clone(),
+        extra: variant.machine.qemu_args.clone(),
+        echo: false,
+    };
+    let outcome = machine.run(LIMIT, |_| Next::Continue)?;
+    fs::write(iso.with_extension("txt"), &outcome.transcript)?;
+    // The images of a whole run would fill gigabytes.
+    fs::remove_file(&iso)?;
+    Ok(outcome)
+}
