@@ -120,7 +120,9 @@ pub(crate) fn sections(tag: Tag) -> impl Iterator<Item = Result<Section, &'stati
         else {
             return Some(Err("section header is short"));
         };
-        if kind == 0 || kind == SHT_NOBITS || address == 0 || len == 0 {
+        // Link addresses above 4 GiB say nothing about physical memory.
+        let none = kind == 0 || kind == SHT_NOBITS || address == 0 || len == 0;
+        if none || address > u64::from(u32::MAX) {
             return None;
         }
         Some(
