@@ -13,6 +13,8 @@ type Packer = fn(&[u8]) -> Result<Vec<u8>>;
 
 const PACKERS: [(&str, Packer); 3] = [("gz", gzip), ("xz", xz), ("lzo", |bytes| Ok(lzop(bytes)))];
 
+const FILTERS: [&str; 3] = ["insmod gzio", "insmod xzio", "insmod lzopio"];
+
 /// Bytes that shrink, and take more than one block of any container.
 fn compressible(seed: u64) -> Vec<u8> {
     let mut bytes = noise(seed, 70_000);
@@ -53,5 +55,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
                 .nounzip_module(&["stored"], packed),
         );
     }
-    Ok(list)
+    // GRUB's file layer unpacks with what is loaded.
+    let loaded = |variant: Variant| FILTERS.iter().fold(variant, |v, line| v.before(line));
+    Ok(list.into_iter().map(loaded).collect())
 }
