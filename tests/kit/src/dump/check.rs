@@ -117,8 +117,11 @@ impl Findings {
 
     fn modules(&mut self, dump: &Dump, promise: &Promise<'_>) {
         for (index, (found, wanted)) in dump.modules.iter().zip(promise.modules).enumerate() {
-            self.expect(found.end - found.start == wanted.len, || {
-                format!("module {index} has {} bytes", found.end - found.start)
+            self.expect(found.end.wrapping_sub(found.start) == wanted.len, || {
+                format!(
+                    "module {index} has {} bytes",
+                    found.end.wrapping_sub(found.start)
+                )
             });
             self.expect(found.fnv == wanted.fnv, || {
                 format!("module {index} has wrong bytes")
@@ -173,7 +176,7 @@ impl Findings {
             self.expect(module.start % 0x1000 == 0, || {
                 format!("module {index} is not page-aligned")
             });
-            let len = module.end - module.start;
+            let len = module.end.wrapping_sub(module.start);
             used.push((format!("module {index}"), module.start.into(), len.into()));
         }
         let table = section_alignments(dump)?;

@@ -230,11 +230,11 @@ impl Differences<'_> {
             // An acknowledgement: transaction number and elapsed seconds differ.
             kind::NETWORK => self.bytes(&place, &mask(a, 12..18), &mask(b, 12..18)),
             kind::MEMORY_MAP if self.on_efi() => {
-                self.bytes(&place, &a.bytes[..16], &b.bytes[..16]);
+                self.equal(&place, &a.bytes.get(8..16), &b.bytes.get(8..16));
                 self.equal(&place, &memory_map(a), &memory_map(b));
             }
             kind::EFI_MAP => {
-                self.bytes(&place, &a.bytes[..16], &b.bytes[..16]);
+                self.equal(&place, &a.bytes.get(8..16), &b.bytes.get(8..16));
                 self.equal(&place, &efi_map(a), &efi_map(b));
             }
             _ => self.bytes(&place, a.bytes, b.bytes),
@@ -269,7 +269,11 @@ impl Differences<'_> {
         self.bytes(&place, &mask(a, 8..16), &mask(b, 8..16));
         let report = |dump: &Dump| {
             let module = dump.modules.get(index)?;
-            Some((module.end - module.start, module.fnv, module.start == 0))
+            Some((
+                module.end.wrapping_sub(module.start),
+                module.fnv,
+                module.start == 0,
+            ))
         };
         self.equal(&place, &report(self.stock), &report(self.ours));
     }

@@ -11,6 +11,8 @@ mod crosscheck;
 mod memory;
 mod parse;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 pub use crosscheck::parse_with_multiboot2_crate;
 pub use memory::Available;

@@ -8,6 +8,9 @@
 mod elf;
 mod fields;
 mod flat;
+mod layout;
+#[cfg(test)]
+mod tests;
 
 pub use elf::{Contents, Image, ImageBuilder, Numbering, Section, Segment};
 pub use fields::{Class, Ehdr, Phdr, Shdr};

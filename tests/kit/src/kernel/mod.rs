@@ -5,14 +5,16 @@
 //! header, the 32-bit blob with its bss, a hole of at least two pages, the
 //! 64-bit blob with its bss.
 
-use crate::bytes::{align_up, fnv1a64, put};
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use crate::bytes::put;
 use crate::error::Result;
 use crate::header::{HeaderBuilder, Relocatable, Tag};
-use crate::image::{Class, Contents, ET_EXEC, FlatBuilder, Image, ImageBuilder};
-use crate::image::{SHF_ALLOC, SHT_NOBITS, Section, Segment};
-use crate::payload::{Blob, Payload, Range};
-
-const PAGE: u32 = 0x1000;
+use crate::image::{Class, ET_EXEC, FlatBuilder, ImageBuilder, Section, Segment};
+use crate::payload::Payload;
+use parts::{layout, with_loose_sections};
 
 /// What one of the two blobs is expected to report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,14 +101,6 @@ pub struct Kernel {
     pub bytes: Vec<u8>,
     /// What a correct boot shows.
     pub expected: Expected,
-}
-
-/// Addresses of the parts, counted from the link base.
-struct Layout {
-    blob32: u32,
-    end32: u32,
-    blob64: u32,
-    end64: u32,
 }
 
 impl KernelSpec {
@@ -295,196 +289,5 @@ impl KernelSpec {
             bytes.extend(crate::bytes::noise(4, flat.trail as usize));
         }
         Ok(Kernel { bytes, expected })
-    }
-
-    /// Finishes both blobs, each with the other parts as ranges.
-    fn blobs(
-        &self,
-        payload: &Payload,
-        layout: &Layout,
-        page: &[u8],
-    ) -> Result<(Vec<u8>, Vec<u8>, Expected)> {
-        let (blob32, blob64) = (&payload.blob32, &payload.blob64);
-        let range = |from: u32, at: u32, file_len, mem_len, gap| Range {
-            delta: at.wrapping_sub(from),
-            file_len,
-            mem_len,
-            gap,
-        };
-        let hole = layout.blob64 - layout.end32;
-        let ranges = |from: u32, other_at: u32, other: &Blob| {
-            [
-                range(from, 0, layout.blob32, layout.blob32, false),
-                range(from, other_at, other.file_len(), other.mem_len(), false),
-                range(from, layout.end32, 0, hole, true),
-            ]
-        };
-        let (bytes32, fnv32) = blob32.finish(
-            self.base + layout.blob32,
-            &ranges(layout.blob32, layout.blob64, blob64),
-        )?;
-        let (bytes64, fnv64) = blob64.finish(
-            self.base + layout.blob64,
-            &ranges(layout.blob64, layout.blob32, blob32),
-        )?;
-        let page = fnv1a64(page);
-        let empty = fnv1a64(&[]);
-        let expected = Expected {
-            link_base: self.base,
-            span: layout.end64,
-            blob32: ExpectedBlob {
-                offset: layout.blob32,
-                fnv: fnv32,
-                ranges: vec![(page, false), (fnv64, false), (empty, true)],
-            },
-            blob64: ExpectedBlob {
-                offset: layout.blob64,
-                fnv: fnv64,
-                ranges: vec![(page, false), (fnv32, false), (empty, true)],
-            },
-            efi32_entry: self.boot_services && self.entry_efi32,
-            efi64_entry: self.boot_services && self.entry_efi64,
-            relocatable: self.relocatable,
-            loose_sections: Vec::new(),
-        };
-        Ok((bytes32, bytes64, expected))
-    }
-
-    /// Sections that cover the segments.
-    fn standard_sections(&self, payload: &Payload, layout: &Layout) -> Vec<Section> {
-        let part = |name: &str, segment, offset: u32, len: u32, at: u32| Section {
-            flags: SHF_ALLOC,
-            addr: u64::from(self.base + at) + self.virtual_offset,
-            contents: Contents::InSegment(segment, offset.into(), len.into()),
-            align: 16,
-            ..Section::loose(name, Vec::new())
-        };
-        let zeroes = |name: &str, at: u32, end: u32| Section {
-            flags: SHF_ALLOC,
-            kind: SHT_NOBITS,
-            align: 16,
-            ..Section::nobits(
-                name,
-                u64::from(self.base + at) + self.virtual_offset,
-                (end - at).into(),
-            )
-        };
-        let (len32, len64) = (payload.blob32.file_len(), payload.blob64.file_len());
-        vec![
-            part(".multiboot", 0, 0, layout.blob32, 0),
-            part(".text32", 0, layout.blob32, len32, layout.blob32),
-            zeroes(".bss32", layout.blob32 + len32, layout.end32),
-            part(".text64", 1, 0, len64, layout.blob64),
-            zeroes(".bss64", layout.blob64 + len64, layout.end64),
-        ]
-    }
-}
-
-fn layout(payload: &Payload) -> Layout {
-    let end32 = PAGE + payload.blob32.mem_len();
-    let blob64 = align_up(end32.into(), PAGE.into()) as u32 + 2 * PAGE;
-    Layout {
-        blob32: PAGE,
-        end32,
-        blob64,
-        end64: blob64 + payload.blob64.mem_len(),
-    }
-}
-
-/// Adds what the loader should have done with sections outside the segments.
-fn with_loose_sections(mut expected: Expected, sections: &[Section], image: &Image) -> Expected {
-    for (index, section) in sections.iter().enumerate() {
-        let loaded = section.addr == 0 && section.kind != 0 && section.kind != SHT_NOBITS;
-        if let (true, Contents::Bytes(bytes)) = (loaded, &section.contents)
-            && !bytes.is_empty()
-        {
-            let pair = (index as u32 + 1, fnv1a64(bytes));
-            expected.loose_sections.push(pair);
-        }
-    }
-    // The name table is the last section, and loose like the others.
-    if let Some(&at) = image.section_offsets.last() {
-        let end = image.shdr_offset as usize;
-        let mut names = image.bytes[at as usize..end].to_vec();
-        while names.ends_with(&[0, 0]) {
-            names.pop();
-        }
-        let index = image.section_offsets.len() as u32 - 1;
-        expected.loose_sections.push((index, fnv1a64(&names)));
-    }
-    expected
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use object::{Object, ObjectSection, ObjectSegment};
-
-    #[test]
-    fn both_classes_parse_back() {
-        let payload = Payload::dummy();
-        for class in [Class::Elf32, Class::Elf64] {
-            let spec = KernelSpec {
-                sections: true,
-                ..KernelSpec::elf(class)
-            };
-            let kernel = spec.build(&payload).unwrap();
-            let elf = object::File::parse(&*kernel.bytes).unwrap();
-            assert_eq!(elf.is_64(), class == Class::Elf64);
-            assert_eq!(elf.entry(), 0x100_1000 + u64::from(payload.blob32.entry()));
-            let segments: Vec<_> = elf.segments().collect();
-            assert_eq!(segments.len(), 2);
-            assert_eq!(segments[0].address(), 0x100_0000);
-            assert_eq!(
-                fnv1a64(&segments[0].data().unwrap()[..0x1000]),
-                kernel.expected.blob32.ranges[0].0
-            );
-            assert_eq!(
-                fnv1a64(segments[1].data().unwrap()),
-                kernel.expected.blob64.fnv
-            );
-            let text = elf.section_by_name(".text32").unwrap();
-            assert_eq!(fnv1a64(text.data().unwrap()), kernel.expected.blob32.fnv);
-            let names = elf.section_by_name(".shstrtab").unwrap();
-            assert_eq!(
-                kernel.expected.loose_sections,
-                [(6, fnv1a64(names.data().unwrap()))]
-            );
-        }
-    }
-
-    #[test]
-    fn header_is_within_the_search_window() {
-        let kernel = KernelSpec::elf(Class::Elf64)
-            .build(&Payload::dummy())
-            .unwrap();
-        let at = kernel
-            .bytes
-            .chunks_exact(8)
-            .position(|c| c.starts_with(&crate::header::MAGIC.to_le_bytes()));
-        assert!(at.is_some_and(|at| at * 8 < 0x7000));
-    }
-
-    #[test]
-    fn flat_files_hold_what_their_tag_leaves_out() {
-        let payload = Payload::dummy();
-        let whole = KernelSpec::flat(Flat::default()).build(&payload).unwrap();
-        let short = KernelSpec::flat(Flat {
-            bss_end: true,
-            lead: 0x40,
-            ..Flat::default()
-        });
-        let short = short.build(&payload).unwrap();
-        assert_eq!(whole.bytes.len() as u32, whole.expected.span);
-        let saved = payload.blob64.mem_len() - payload.blob64.file_len();
-        assert_eq!(short.bytes.len() as u32 + saved, short.expected.span + 0x40);
-        assert_eq!(
-            fnv1a64(&whole.bytes[..0x1000]),
-            whole.expected.blob32.ranges[0].0
-        );
-        assert_eq!(
-            fnv1a64(&short.bytes[0x40..0x1040]),
-            short.expected.blob32.ranges[0].0
-        );
     }
 }
