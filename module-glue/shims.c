@@ -38,6 +38,8 @@ MB2_SHIM (void, mb2_grub_memset, (void *to, int32_t byte, size_t length),
 MB2_SHIM (int32_t, mb2_grub_memcmp,
           (const void *a, const void *b, size_t length),
           return grub_memcmp (a, b, length))
+MB2_SHIM (size_t, mb2_grub_strlen, (const char *text),
+          return grub_strlen (text))
 MB2_SHIM (void, mb2_grub_fatal, (const char *file, uint32_t line),
           grub_fatal ("multiboot2: %s:%u", file, line))
 

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What can go wrong, and the text that the user reads.
+//!
+//! Code that decides answers with an [`Error`], a value. Code with effects
+//! reports it to GRUB at once, as GRUB's own code does, and passes on only the
+//! fact: [`Failed`].
+//!
+//! Where GRUB has a text for a case, its words are kept, so that translations
+//! keep working. Texts are printf formats: GRUB's own printf fills them in.
+
+use core::ffi::CStr;
+
+/// Result of code that decides.
+pub type Result<T = (), E = Error> = core::result::Result<T, E>;
+
+/// Result of code with effects.
+pub type Outcome<T = ()> = core::result::Result<T, Failed>;
+
+/// Something failed and GRUB's error is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed;
+
+/// Class of an error, as GRUB's `grub_err_t` names it (GRUB,
+/// include/grub/err.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// `GRUB_ERR_BAD_ARGUMENT`
+    BadArgument,
+    /// `GRUB_ERR_BAD_OS`
+    BadOs,
+    /// `GRUB_ERR_UNKNOWN_OS`
+    UnknownOs,
+    /// `GRUB_ERR_FILE_READ_ERROR`
+    FileRead,
+    /// `GRUB_ERR_OUT_OF_MEMORY`
+    OutOfMemory,
+    /// `GRUB_ERR_BUG`
+    Bug,
+}
+
+/// Most numbers that a text has.
+pub const MAX_VALUES: usize = 6;
+
+/// A reason to stop: its kind, and the numbers of its text. Offsets and sizes
+/// are bytes, addresses physical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What is wrong.
+    pub kind: Kind,
+    /// The numbers, in the order of the text; the rest is 0.
+    pub values: [u64; MAX_VALUES],
+}
+
+impl Error {
+    /// An error with its numbers.
+    #[must_use]
+    #[inline(never)] // many callers, none of them hurried
+    pub fn new(kind: Kind, numbers: &[u64]) -> Self {
+        let mut values = [0; MAX_VALUES];
+        for (value, number) in values.iter_mut().zip(numbers) {
+            *value = *number;
+        }
+        Self { kind, values }
+    }
+}
+
+/// Makes [`Kind`] from rows of name, class and text.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident: $code:ident, $text:literal;)*) => {
+        /// Everything that stops a command.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Kind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Kind {
+            /// All kinds, for tests and tables.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Class of the error.
+            #[must_use]
+            pub fn code(self) -> Code {
+                match self {
+                    $(Self::$name => Code::$code,)*
+                }
+            }
+
+            /// Tells whether the text starts with the name of the file.
+            #[must_use]
+            pub fn names_file(self) -> bool {
+                let text = self.text().to_bytes();
+                text.windows(2).any(|pair| pair == b"%s")
+            }
+
+            /// The printf format; `%s` is the name of the file and comes
+            /// first, `%llu` and `%llx` are the numbers.
+            #[must_use]
+            pub fn text(self) -> &'static CStr {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The command was called while it was running.
+    Busy: Bug, c"%s: the loader is busy";
+    /// GRUB failed and set no error.
+    Unexplained: Bug, c"%s: GRUB failed without a reason";
+    /// No file was named.
+    NoFileName: BadArgument, c"filename expected";
+    /// A module or `boot` came before any kernel.
+    NoKernel: BadArgument, c"you need to load the kernel first";
+    /// The file ended before all of a part was read.
+    FileEnd: FileRead, c"premature end of file %s";
+    /// The file system does not tell the size of a file that needs it.
+    UnknownSize: BadOs, c"%s: unknown file size";
+    /// There is no header (Multiboot2, 3.1.1).
+    NoHeader: BadArgument, c"no multiboot header found";
+    /// Offset and length of a header that does not end where it may.
+    HeaderLength: BadOs, c"%s: header at 0x%llx: length 0x%llx is below 0x18 or passes 0x%llx";
+    /// Type, offset and size of a tag that is shorter than its fields or
+    /// longer than the header.
+    TagSize: BadOs, c"%s: header tag %llu at 0x%llx: wrong size 0x%llx";
+    /// Offset where the next tag should have been.
+    NoEndTag: BadOs, c"%s: no end tag in the header up to 0x%llx";
+    /// Type of a required tag that this loader does not know.
+    UnknownTag: UnknownOs, c"unsupported tag: 0x%llx";
+    /// Type of information that is required and that this loader does not
+    /// know.
+    UnknownRequest: UnknownOs, c"unsupported information tag: 0x%llx";
+    /// A flat image without an entry address.
+    NoEntryTag: UnknownOs, c"load address tag without entry address tag";
+    /// Alignment of the relocatable tag.
+    PlacementAlign: BadOs, c"%s: alignment 0x%llx is not a power of two";
+    /// The relocatable tag leaves no room for the image.
+    PlacementRange: BadOs, c"invalid min/max address and/or load size";
+    /// Not an ELF file, or one of the wrong byte order.
+    ElfMagic: UnknownOs, c"invalid arch-independent ELF magic";
+    /// An ELF file for another machine.
+    ElfMachine: UnknownOs, c"invalid arch-dependent ELF magic";
+    /// An ELF file that is neither executable nor shared.
+    ElfType: UnknownOs, c"this ELF file is not of the right type";
+    /// Count, entry size and offset of a table of headers that is not in the
+    /// file.
+    ElfTable: BadOs, c"%s: no room for %llu ELF headers of %llu bytes at 0x%llx";
+    /// Nothing to load.
+    NoSegment: BadOs, c"%s: nothing to load";
+    /// Index, file size and memory size of a segment.
+    SegmentSize: BadOs, c"%s: segment %llu: file size 0x%llx is above memory size 0x%llx";
+    /// Index, address and memory size of a segment.
+    SegmentRange: BadOs, c"%s: segment %llu at 0x%llx, size 0x%llx crosses 4 GiB border";
+    /// Index, first and last address of one segment and another.
+    Overlap: BadOs, c"%s: segment %llu (0x%llx-0x%llx) overlaps segment %llu (0x%llx-0x%llx)";
+    /// The ELF entry is in no segment.
+    EntryNotInSegment: BadOs, c"entry point isn't in a segment";
+    /// Address of an entry that is outside the image.
+    EntryOutside: BadOs, c"%s: entry 0x%llx is outside the image";
+    /// Index, offset and size of a section that ends behind the file.
+    SectionRange: BadOs, c"%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
+    /// Index and alignment of a section.
+    SectionAlign: BadOs, c"%s: section %llu: alignment 0x%llx is not a power of two";
+    /// `header_addr` and the header's offset, which do not fit (Multiboot2,
+    /// 3.1.5).
+    HeaderAddr: BadOs, c"%s: address tag: header_addr 0x%llx does not fit offset 0x%llx";
+    /// `load_end_addr` and `load_addr` (Multiboot2, 3.1.5).
+    LoadEnd: BadOs, c"%s: address tag: load_end_addr 0x%llx is not above 0x%llx";
+    /// `bss_end_addr` and the end of what is loaded (Multiboot2, 3.1.5).
+    BssEnd: BadOs, c"%s: address tag: bss_end_addr 0x%llx is below load end 0x%llx";
+    /// End and start of a flat image that is empty or ends above 4 GiB.
+    ImageEnd: BadOs, c"%s: address tag: image end 0x%llx is not in 0x%llx-4 GiB";
+    /// First and last address that are needed, the first that is not free, and
+    /// GRUB's type of the memory there, 0 for none.
+    NotFree: BadOs, c"%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";
+    /// Size, lowest address, and address that the end must not pass.
+    NoRoom: OutOfMemory, c"%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
+    /// The kernel needs a console and there is none.
+    NoConsole: BadOs, c"OS requires a console but none is available";
+}

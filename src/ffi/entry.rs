@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The functions that GRUB's commands and callbacks call, and the one door
+//! for errors.
+
+use super::grub::{Args, Grub};
+use super::{global, sys};
+use crate::error::Outcome;
+use crate::{boot, load};
+use core::ffi::{c_char, c_int};
+
+/// The command `multiboot2`.
+///
+/// # Safety
+///
+/// `argv` holds `argc` strings that live for the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mb2_rs_multiboot2(argc: c_int, argv: *mut *mut c_char) -> u32 {
+    // SAFETY: by this function's contract.
+    let args = unsafe { Args::new(argc, argv) };
+    let mut grub = Grub::new(&args);
+    let loaded = multiboot2(&mut grub, &args);
+    grub.answer(loaded)
+}
+
+/// The command `module2`.
+///
+/// # Safety
+///
+/// `argv` holds `argc` strings that live for the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mb2_rs_module2(argc: c_int, argv: *mut *mut c_char) -> u32 {
+    // SAFETY: by this function's contract.
+    let args = unsafe { Args::new(argc, argv) };
+    let mut grub = Grub::new(&args);
+    let loaded = global::with(&mut grub, |grub, session| {
+        load::module(grub, session.as_mut(), &args)
+    });
+    grub.answer(loaded)
+}
+
+/// The callback of `boot`; returns only when that fails.
+#[unsafe(no_mangle)]
+extern "C" fn mb2_rs_boot() -> u32 {
+    let mut grub = Grub::new(&Args::NONE);
+    let started = global::with(&mut grub, |grub, session| {
+        boot::boot(grub, session.as_mut())
+    });
+    grub.answer(started)
+}
+
+/// The callback for unloading: frees everything.
+#[unsafe(no_mangle)]
+extern "C" fn mb2_rs_unload() {
+    let mut grub = Grub::new(&Args::NONE);
+    let session = global::with(&mut grub, |_, session| Ok(session.take()));
+    drop(session);
+}
+
+/// Loads first and registers last, so that nothing half-done is ever
+/// registered.
+fn multiboot2(grub: &mut Grub, args: &Args) -> Outcome {
+    let session = load::kernel(grub, args)?;
+    global::with(grub, |_, place| {
+        *place = Some(session);
+        Ok(())
+    })?;
+    // SAFETY: the callbacks that GRUB gets are the glue's own.
+    unsafe { sys::mb2_grub_loader_set() };
+    Ok(())
+}

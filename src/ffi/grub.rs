@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! [`Grub`]: the real GRUB behind the loader's [`Platform`].
+
+use super::buffer::Buffer;
+use super::file::File;
+use super::relocator::Relocator;
+use super::sys;
+use crate::error::{Code, Error, Failed, Kind, Outcome};
+use crate::info::{Apm, EfiTables};
+use crate::params::{Firmware, Machine};
+use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
+use crate::platform::{Arguments, CommandLine, EfiMap, FileKind, MemoryMap, Platform, Screen};
+use crate::units::{FileOffset, narrow, wide};
+use crate::wire::{header, u32_at};
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr::{self, NonNull};
+use core::slice;
+use static_assertions::const_assert_eq;
+
+// If one of these fires, GRUB's multiboot2.h or memory.h changed: edit the
+// module that the constant comes from.
+const_assert_eq!(header::MAGIC, sys::MULTIBOOT2_HEADER_MAGIC);
+const_assert_eq!(header::ARCHITECTURE_I386, sys::MULTIBOOT2_ARCHITECTURE_I386);
+const_assert_eq!(header::SEARCH_LEN as u64, sys::MULTIBOOT_SEARCH as u64);
+// The kernel's map is GRUB's answer as it is.
+const_assert_eq!(size_of::<sys::mb2_range>(), MAP_ENTRY);
+const_assert_eq!(
+    AVAILABLE.cast_signed(),
+    sys::grub_memory_type::GRUB_MEMORY_AVAILABLE.0
+);
+
+/// GRUB, as the loader sees it during one command.
+pub(super) struct Grub {
+    /// What errors call the command's file.
+    name: *const c_char,
+}
+
+/// The arguments of a command, without its name.
+///
+/// # Invariants
+///
+/// `argv` holds `argc` strings, each with its NUL, that outlive this value.
+pub(super) struct Args {
+    argc: c_int,
+    argv: *mut *mut c_char,
+}
+
+impl Args {
+    /// No arguments.
+    pub(super) const NONE: Self = Self {
+        argc: 0,
+        argv: ptr::null_mut(),
+    };
+
+    /// Takes the arguments that C hands to a command.
+    ///
+    /// # Safety
+    ///
+    /// `argv` holds `argc` strings that outlive the value.
+    pub(super) unsafe fn new(argc: c_int, argv: *mut *mut c_char) -> Self {
+        Self { argc, argv } // INVARIANT: by this function's contract.
+    }
+
+    fn pointers(&self) -> &[*mut c_char] {
+        match (NonNull::new(self.argv), usize::try_from(self.argc)) {
+            (Some(argv), Ok(argc)) => {
+                // SAFETY: by the invariant, `argc` pointers.
+                unsafe { slice::from_raw_parts(argv.as_ptr(), argc) }
+            }
+            _ => &[],
+        }
+    }
+}
+
+impl Arguments for Args {
+    fn get(&self, index: usize) -> Option<&CStr> {
+        let text = NonNull::new(*self.pointers().get(index)?)?;
+        // SAFETY: by the invariant, a string with its NUL.
+        Some(unsafe { CStr::from_ptr(text.as_ptr()) })
+    }
+}
+
+/// The result of a call that answers with GRUB's error number.
+pub(super) fn check(error: u32) -> Outcome {
+    if error == 0 { Ok(()) } else { Err(Failed) }
+}
+
+impl Grub {
+    /// GRUB during the command with these arguments, which outlive the value.
+    pub(super) fn new(args: &Args) -> Self {
+        let mut names = (0..2).filter_map(|index| args.get(index));
+        let file = names.find(|name| !name.to_bytes().starts_with(b"--"));
+        Self {
+            name: file.unwrap_or(c"multiboot2").as_ptr(),
+        }
+    }
+
+    /// Tells GRUB how a command ended; a failure without GRUB's error set
+    /// would look like success.
+    pub(super) fn answer(&mut self, outcome: Outcome) -> u32 {
+        if outcome.is_err() && pending_error() == 0 {
+            self.report(&Error::new(Kind::Unexplained, &[]));
+        }
+        pending_error()
+    }
+}
+
+/// GRUB's error, 0 for none.
+#[doc(alias = "grub_errno")]
+fn pending_error() -> u32 {
+    // SAFETY: reads one global of GRUB.
+    unsafe { sys::mb2_grub_errno() }
+}
+
+impl Platform for Grub {
+    type Buffer = Buffer;
+    type File = File;
+    type Relocator = Relocator;
+    type Args = Args;
+
+    fn machine(&self) -> Machine {
+        // SAFETY: the call takes nothing.
+        let bits = unsafe { sys::mb2_grub_machine() };
+        let firmware = match (bits & sys::MB2_MACHINE_EFI != 0, size_of::<usize>()) {
+            (false, _) => Firmware::Bios,
+            (true, 4) => Firmware::Efi32,
+            (true, _) => Firmware::Efi64,
+        };
+        Machine {
+            firmware,
+            vga_text: bits & sys::MB2_MACHINE_VGA_TEXT != 0,
+        }
+    }
+
+    fn loader_name(&self) -> &'static [u8] {
+        sys::PACKAGE_STRING.to_bytes_with_nul()
+    }
+
+    fn alloc(&mut self, len: usize) -> Outcome<Buffer> {
+        Buffer::new(len)
+    }
+
+    #[doc(alias = "grub_puts_")]
+    fn print(&mut self, line: &'static CStr) {
+        // SAFETY: the line has a NUL.
+        unsafe { sys::mb2_grub_puts(line.as_ptr()) };
+    }
+
+    #[doc(alias = "grub_error")]
+    fn report(&mut self, error: &Error) -> Failed {
+        use sys::grub_err_t as e;
+        let code = match error.kind.code() {
+            Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
+            Code::BadOs => e::GRUB_ERR_BAD_OS,
+            Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
+            Code::FileRead => e::GRUB_ERR_FILE_READ_ERROR,
+            Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
+            Code::Bug => e::GRUB_ERR_BUG,
+        };
+        let text = error.kind.text();
+        let name = match error.kind.names_file() {
+            true => self.name,
+            false => ptr::null(),
+        };
+        let values = error.values.as_ptr();
+        // SAFETY: the text has a NUL, the name is an argument of the running
+        // command, and the text asks for no more numbers than there are.
+        unsafe { sys::mb2_grub_error(code.0, text.as_ptr(), name, values) };
+        Failed
+    }
+
+    #[doc(alias = "grub_print_error")]
+    fn print_error(&mut self) {
+        // SAFETY: the call takes nothing.
+        unsafe { sys::mb2_grub_print_error() };
+    }
+
+    #[doc(alias = "grub_loader_unset")]
+    fn unset_loader(&mut self) {
+        // SAFETY: nobody holds the session, which the call may drop.
+        unsafe { sys::mb2_grub_loader_unset() };
+    }
+
+    fn open(&mut self, path: &CStr, kind: FileKind) -> Outcome<File> {
+        File::open(path, kind)
+    }
+
+    fn read(&mut self, file: &mut File, offset: FileOffset, into: &mut [u8]) -> Outcome {
+        if file.read(offset, into)? == into.len() {
+            return Ok(());
+        }
+        // A short read is an error of its own unless GRUB has set one.
+        match pending_error() {
+            0 => Err(self.report(&Error::new(Kind::FileEnd, &[]))),
+            _ => Err(Failed),
+        }
+    }
+
+    #[doc(alias = "grub_create_loader_cmdline")]
+    fn command_line(&mut self, args: &Args, first: usize, kind: CommandLine) -> Outcome<Buffer> {
+        use sys::grub_verify_string_type as v;
+        let kind = match kind {
+            CommandLine::Kernel => v::GRUB_VERIFY_KERNEL_CMDLINE,
+            CommandLine::Module => v::GRUB_VERIFY_MODULE_CMDLINE,
+        };
+        let rest = args.pointers().get(first..).unwrap_or_default();
+        let argc = c_int::try_from(rest.len()).unwrap_or_default();
+        let argv = rest.as_ptr().cast_mut();
+        // SAFETY: by the invariant of `args`, `argc` strings at `argv`.
+        let size = unsafe { sys::mb2_grub_cmdline_size(argc, argv) };
+        let mut text = Buffer::new(narrow(size.into()))?;
+        let out = text.as_mut_ptr().cast();
+        // SAFETY: as above, and `out` has the room that GRUB asked for.
+        let error = unsafe { sys::mb2_grub_cmdline_create(argc, argv, out, size, kind.0) };
+        check(error)?;
+        Ok(text)
+    }
+
+    fn new_relocator(&mut self) -> Outcome<Relocator> {
+        Relocator::new()
+    }
+
+    #[doc(alias = "grub_mmap_iterate")]
+    #[doc(alias = "grub_efi_mmap_iterate")]
+    fn memory_map(&mut self, which: MemoryMap) -> Outcome<Buffer> {
+        let which = match which {
+            MemoryMap::Report => sys::MB2_MAP_REPORT,
+            MemoryMap::Usable => sys::MB2_MAP_USABLE,
+            MemoryMap::BesideServices => sys::MB2_MAP_KEEP_SERVICES,
+        };
+        let mut capacity = 0u32;
+        let mut map = Buffer::new(0)?;
+        loop {
+            let ranges = map.as_mut_ptr().cast();
+            // SAFETY: `ranges` has room for `capacity` entries of 24 bytes.
+            let count = unsafe { sys::mb2_grub_memory_map(which, ranges, capacity) };
+            if count == capacity {
+                return Ok(map);
+            }
+            // The buffer itself may have changed the map: ask again.
+            capacity = count;
+            map = Buffer::new(narrow(count.into()).saturating_mul(MAP_ENTRY))?;
+        }
+    }
+
+    #[doc(alias = "grub_env_set")]
+    fn set_payload_modes(&mut self, modes: &CStr) -> Outcome {
+        // SAFETY: both strings have a NUL and live for the call.
+        check(unsafe { sys::mb2_grub_env_set(PAYLOAD_MODES.as_ptr(), modes.as_ptr()) })
+    }
+
+    #[doc(alias = "grub_get_root_biosnumber")]
+    fn boot_device(&mut self) -> Outcome<Option<[u32; 3]>> {
+        let mut device = sys::mb2_boot_device {
+            drive: 0,
+            partitions: 0,
+            numbers: [0; 2],
+        };
+        // SAFETY: `device` is writable.
+        if unsafe { sys::mb2_grub_boot_device(&raw mut device) } == 0 {
+            return check(pending_error()).map(|()| None);
+        }
+        let [inner, outer] = device.numbers;
+        Ok(Some(match device.partitions {
+            0 => [device.drive, u32::MAX, u32::MAX],
+            1 => [device.drive, inner, u32::MAX],
+            _ => [device.drive, outer, inner],
+        }))
+    }
+
+    #[doc(alias = "grub_video_set_mode")]
+    fn set_video_mode(&mut self, honours_variable: bool, fallback: &'static CStr) -> Outcome {
+        // SAFETY: the name has a NUL.
+        let value = unsafe { sys::mb2_grub_env_get(PAYLOAD_MODES.as_ptr()) };
+        let value = match NonNull::new(value.cast_mut()) {
+            // SAFETY: GRUB's value has a NUL and stays while nobody sets it.
+            Some(value) if honours_variable => unsafe { CStr::from_ptr(value.as_ptr()) },
+            _ => c"",
+        };
+        let mut list = Buffer::new(value.count_bytes().saturating_add(16))?;
+        let pieces = [value.to_bytes(), b";", fallback.to_bytes()];
+        let pieces = if value.is_empty() {
+            pieces.get(2..)
+        } else {
+            pieces.get(..)
+        };
+        let mut out = crate::info::Writer::new(&mut list);
+        for piece in pieces.unwrap_or_default() {
+            out.bytes(piece);
+        }
+        // SAFETY: the buffer is longer than the text and was all zero.
+        check(unsafe { sys::mb2_grub_video_set_mode(list.as_ptr().cast()) })
+    }
+
+    #[doc(alias = "grub_video_get_driver_id")]
+    fn has_video_driver(&self) -> bool {
+        // SAFETY: the call takes nothing.
+        unsafe { sys::mb2_grub_video_driver() != 0 }
+    }
+
+    #[doc(alias = "grub_video_get_palette")]
+    fn palette(&mut self, into: &mut [u8]) {
+        let count = u32::try_from(into.len() / 3).unwrap_or_default();
+        // SAFETY: room for `count` colours of three bytes.
+        unsafe { sys::mb2_grub_video_palette(into.as_mut_ptr(), count) };
+    }
+
+    #[doc(alias = "grub_video_get_info_and_fini")]
+    fn finish_video(&mut self) -> Outcome<Screen> {
+        let mut video = sys::mb2_video::default();
+        // SAFETY: `video` is writable.
+        check(unsafe { sys::mb2_grub_video_finish(&raw mut video) })?;
+        Ok(Screen {
+            address: video.address,
+            pitch_width_height: [video.pitch, video.width, video.height],
+            bpp: u8::try_from(video.bpp & 0xff).unwrap_or_default(),
+            colors: (video.indexed != 0).then_some(narrow(video.colors.into())),
+            masks: video.masks,
+        })
+    }
+
+    #[doc(alias = "grub_vbe_bios_get_mode")]
+    fn vbe_mode(&mut self) -> Option<u32> {
+        let mut mode = 0;
+        // SAFETY: `mode` is writable.
+        (unsafe { sys::mb2_grub_vbe_mode(&raw mut mode) } != 0).then_some(mode)
+    }
+
+    #[doc(alias = "grub_vbe_bios_get_controller_info")]
+    fn vbe_controller(&mut self, into: &mut [u8]) -> bool {
+        let Some(into) = into.first_chunk_mut::<{ crate::info::VBE_CONTROLLER_LEN }>() else {
+            return false;
+        };
+        // SAFETY: room for VBE's 512 bytes.
+        unsafe { sys::mb2_grub_vbe_controller(into.as_mut_ptr().cast()) != 0 }
+    }
+
+    #[doc(alias = "grub_vbe_bios_get_mode_info")]
+    fn vbe_mode_info(&mut self, mode: u32, into: &mut [u8]) -> bool {
+        let Some(into) = into.first_chunk_mut::<{ crate::info::VBE_MODE_LEN }>() else {
+            return false;
+        };
+        // SAFETY: room for VBE's 256 bytes.
+        unsafe { sys::mb2_grub_vbe_mode_info(mode, into.as_mut_ptr().cast()) != 0 }
+    }
+
+    #[doc(alias = "grub_vbe_bios_get_pm_interface")]
+    fn vbe_interface(&mut self) -> [u16; 3] {
+        let mut interface = [0; 3];
+        // SAFETY: room for three numbers.
+        unsafe { sys::mb2_grub_vbe_interface(interface.as_mut_ptr()) };
+        interface
+    }
+
+    #[doc(alias = "grub_apm_get_info")]
+    fn apm(&mut self) -> Option<Apm> {
+        let mut a = sys::mb2_apm::default();
+        // SAFETY: `a` is writable.
+        (unsafe { sys::mb2_grub_apm(&raw mut a) } != 0).then_some(Apm {
+            version: a.version,
+            cseg: a.cseg,
+            offset: a.offset,
+            rest: [
+                a.cseg_16,
+                a.dseg,
+                a.flags,
+                a.cseg_len,
+                a.cseg_16_len,
+                a.dseg_len,
+            ],
+        })
+    }
+
+    #[doc(alias = "grub_mmap_get_lower")]
+    #[doc(alias = "grub_mmap_get_upper")]
+    fn memory_sizes(&mut self) -> [u32; 2] {
+        // SAFETY: the call takes nothing.
+        let lower = unsafe { sys::mb2_grub_memory_lower() };
+        // SAFETY: the call takes nothing.
+        let upper = unsafe { sys::mb2_grub_memory_upper() };
+        [lower, upper].map(|bytes| crate::units::low32(bytes / 1024))
+    }
+
+    #[doc(alias = "grub_net_network_level_interface")]
+    fn dhcp_acknowledgement(&mut self, index: u32) -> Option<&'static [u8]> {
+        let (mut data, mut len) = (ptr::null(), 0);
+        // SAFETY: both are writable.
+        if unsafe { sys::mb2_grub_dhcp_ack(index, &raw mut data, &raw mut len) } == 0 {
+            return None;
+        }
+        // SAFETY: GRUB keeps `len` bytes of an acknowledgement until `boot`.
+        Some(unsafe { firmware_bytes(data.cast(), len) })
+    }
+
+    #[doc(alias = "grub_acpi_get_rsdpv1")]
+    #[doc(alias = "grub_acpi_get_rsdpv2")]
+    fn acpi(&mut self, new: bool) -> Option<&'static [u8]> {
+        /// Bytes of the old structure, and of the new one's head.
+        const LENS: [usize; 2] = [20, 24];
+        let revision = if new { 2 } else { 1 };
+        // SAFETY: the call takes a number.
+        let rsdp = unsafe { sys::mb2_grub_acpi_rsdp(revision) };
+        let [old, head] = LENS;
+        let len = if new { head } else { old };
+        // SAFETY: a root pointer has at least these bytes.
+        let bytes = unsafe { firmware_bytes(rsdp.cast(), len) };
+        match (bytes.is_empty(), new) {
+            (true, _) => None,
+            (false, false) => Some(bytes),
+            (false, true) => {
+                let len = narrow(u32_at(bytes, old).into());
+                // SAFETY: GRUB has checked the sum over this length.
+                Some(unsafe { firmware_bytes(rsdp.cast(), len) })
+            }
+        }
+    }
+
+    #[doc(alias = "grub_efi_system_table")]
+    #[doc(alias = "grub_efi_image_handle")]
+    fn efi(&mut self) -> Option<EfiTables> {
+        let firmware = self.machine().firmware;
+        if firmware == Firmware::Bios {
+            return None;
+        }
+        let mut efi = sys::mb2_efi::default();
+        // SAFETY: `efi` is writable.
+        unsafe { sys::mb2_grub_efi(&raw mut efi) };
+        Some(EfiTables {
+            wide: firmware == Firmware::Efi64,
+            system_table: efi.system_table,
+            image_handle: efi.image_handle,
+        })
+    }
+
+    #[doc(alias = "grub_efi_find_mmap_size")]
+    fn efi_map_len(&mut self) -> usize {
+        // SAFETY: the call takes nothing.
+        narrow(unsafe { sys::mb2_grub_efi_map_size() })
+    }
+
+    #[doc(alias = "grub_efi_finish_boot_services")]
+    fn end_services(&mut self, into: &mut [u8]) -> Outcome<Option<EfiMap>> {
+        // GRUB compares the map's size with the room before its own last
+        // allocation, which may make the map grow: keep that much back.
+        let room = into.len().saturating_sub(MAP_GROWTH);
+        if self.efi_map_len() > room {
+            return Ok(None);
+        }
+        let mut map = sys::mb2_efi_map {
+            size: wide(room),
+            descriptor_size: 0,
+            descriptor_version: 0,
+        };
+        // SAFETY: `into` has more room than `map` says, and `map` is writable.
+        check(unsafe { sys::mb2_grub_efi_exit(into.as_mut_ptr().cast(), &raw mut map) })?;
+        Ok(Some(EfiMap {
+            len: narrow(map.size),
+            descriptor: [map.descriptor_size, map.descriptor_version],
+        }))
+    }
+
+    fn halt(&mut self) -> ! {
+        loop {
+            // SAFETY: the call takes nothing and does not come back.
+            unsafe { sys::mb2_grub_halt() };
+        }
+    }
+}
+
+/// The variable that holds the video modes for kernels.
+const PAYLOAD_MODES: &CStr = c"gfxpayload";
+
+/// Bytes that UEFI's map may grow by while boot services end.
+const MAP_GROWTH: usize = 2048;
+
+/// Memory that GRUB or the firmware keeps for good; empty for NULL.
+///
+/// # Safety
+///
+/// `start` is NULL or has `len` bytes that nobody changes until `boot`.
+unsafe fn firmware_bytes(start: *const u8, len: usize) -> &'static [u8] {
+    if start.is_null() {
+        return &[];
+    }
+    // SAFETY: by this function's contract.
+    unsafe { slice::from_raw_parts(start, len) }
+}

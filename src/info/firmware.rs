@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Tags about what lies below GRUB: APM, UEFI, network.
+
+use super::{InfoType, Writer};
+use crate::units::low32;
+
+/// Answer of the APM BIOS (Multiboot2, 3.6.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apm {
+    /// Version of the interface.
+    pub version: u16,
+    /// Protected-mode 32-bit code segment.
+    pub cseg: u16,
+    /// Offset of the entry point.
+    pub offset: u32,
+    /// The remaining fields in the order of the tag: 16-bit code segment, data
+    /// segment, flags, and the lengths of the three segments.
+    pub rest: [u16; 6],
+}
+
+impl Apm {
+    pub(super) fn write(&self, out: &mut Writer<'_>) {
+        out.tag(InfoType::APM, |out| {
+            out.u16(self.version);
+            out.u16(self.cseg);
+            out.u32(self.offset);
+            for field in self.rest {
+                out.u16(field);
+            }
+        });
+    }
+}
+
+/// Physical addresses that UEFI gave to GRUB (Multiboot2, 3.6.13 to 3.6.22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EfiTables {
+    /// The firmware is a 64-bit one.
+    pub wide: bool,
+    /// Address of the system table.
+    pub system_table: u64,
+    /// GRUB's image handle.
+    pub image_handle: u64,
+}
+
+impl EfiTables {
+    fn pointer(&self, out: &mut Writer<'_>, kinds: [InfoType; 2], value: u64) {
+        let [kind32, kind64] = kinds;
+        if self.wide {
+            out.tag(kind64, |out| out.u64(value));
+        } else {
+            out.tag(kind32, |out| out.u32(low32(value)));
+        }
+    }
+
+    pub(super) fn write_system_table(&self, out: &mut Writer<'_>) {
+        let kinds = [InfoType::EFI32, InfoType::EFI64];
+        self.pointer(out, kinds, self.system_table);
+    }
+
+    pub(super) fn write_alive(&self, out: &mut Writer<'_>) {
+        out.tag(InfoType::EFI_BOOT_SERVICES, |_| {});
+        let kinds = [InfoType::EFI32_IMAGE, InfoType::EFI64_IMAGE];
+        self.pointer(out, kinds, self.image_handle);
+    }
+}
+
+/// Writes the tag of a network interface's DHCP acknowledgement (Multiboot2,
+/// 3.6.18).
+pub fn network(out: &mut Writer<'_>, acknowledgement: &[u8]) {
+    out.tag(InfoType::NETWORK, |out| out.bytes(acknowledgement));
+}

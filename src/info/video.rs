@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Tags about the screen: framebuffer and VBE.
+
+use super::{InfoType, Writer};
+
+/// Bytes of VBE's controller information (Multiboot2, 3.6.11).
+pub const VBE_CONTROLLER_LEN: usize = 512;
+
+/// Bytes of VBE's mode information (Multiboot2, 3.6.11).
+pub const VBE_MODE_LEN: usize = 256;
+
+/// What the VBE BIOS says (Multiboot2, 3.6.11).
+pub struct VbeInfo<'a> {
+    /// Number of the mode.
+    pub mode: u16,
+    /// Segment, offset and length of the protected-mode interface.
+    pub interface: [u16; 3],
+    /// Controller information and, behind it, mode information.
+    pub blocks: &'a [u8],
+}
+
+impl VbeInfo<'_> {
+    pub(super) fn write(&self, out: &mut Writer<'_>) {
+        out.tag(InfoType::VBE, |out| {
+            out.u16(self.mode);
+            for field in self.interface {
+                out.u16(field);
+            }
+            out.bytes(self.blocks);
+        });
+    }
+}
+
+/// How a pixel is made (Multiboot2, 3.6.12).
+pub enum Pixels<'a> {
+    /// A palette; three bytes for each colour: red, green, blue.
+    Indexed(&'a [u8]),
+    /// Position and size in bits of red, green and blue.
+    Rgb([u8; 6]),
+    /// Characters and attributes.
+    EgaText,
+}
+
+/// The screen that the kernel inherits (Multiboot2, 3.6.12).
+pub struct Framebuffer<'a> {
+    /// Physical address.
+    pub address: u64,
+    /// Bytes of a line, then width and height in pixels or characters.
+    pub pitch_width_height: [u32; 3],
+    /// Bits of a pixel.
+    pub bpp: u8,
+    /// How a pixel is made.
+    pub pixels: Pixels<'a>,
+}
+
+impl Framebuffer<'_> {
+    pub(super) fn write(&self, out: &mut Writer<'_>) {
+        out.tag(InfoType::FRAMEBUFFER, |out| {
+            out.u64(self.address);
+            out.words(&self.pitch_width_height);
+            out.u8(self.bpp);
+            out.u8(match self.pixels {
+                Pixels::Indexed(_) => 0,
+                Pixels::Rgb(_) => 1,
+                Pixels::EgaText => 2,
+            });
+            out.u16(0);
+            match &self.pixels {
+                Pixels::Indexed(palette) => {
+                    out.u16(u16::try_from(palette.len() / 3).unwrap_or_default());
+                    out.bytes(palette);
+                }
+                Pixels::Rgb(masks) => out.bytes(masks),
+                Pixels::EgaText => {}
+            }
+        });
+    }
+}

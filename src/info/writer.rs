@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A writer that counts: over no memory it tells the size, over enough memory
+//! it writes. One sequence of calls serves both, so the two cannot disagree.
+
+use super::InfoType;
+use crate::units::{align_up, low32, narrow, wide};
+
+/// Tags start on multiples of this, in bytes (Multiboot2, 3.6.2).
+const TAG_ALIGN: u64 = 8;
+
+/// Little-endian bytes into memory that may be too short; what does not fit
+/// is counted only.
+pub struct Writer<'a> {
+    out: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// Starts at the first byte of `out`.
+    pub fn new(out: &'a mut [u8]) -> Self {
+        Self { out, len: 0 }
+    }
+
+    /// Bytes written or counted so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells whether nothing was written yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Tells whether everything fitted.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.len <= self.out.len()
+    }
+
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len = start.saturating_add(len);
+        self.out.get_mut(start..self.len).unwrap_or_default()
+    }
+
+    /// Appends bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        let room = self.room(bytes.len());
+        crate::table::copy(room, bytes);
+    }
+
+    /// Appends `len` zeroes.
+    pub fn zeroes(&mut self, len: usize) {
+        self.room(len).fill(0);
+    }
+
+    /// Appends a byte.
+    pub fn u8(&mut self, value: u8) {
+        self.bytes(&[value]);
+    }
+
+    /// Appends a 16-bit number.
+    pub fn u16(&mut self, value: u16) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    /// Appends a 32-bit number.
+    pub fn u32(&mut self, value: u32) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    /// Appends a 64-bit number.
+    pub fn u64(&mut self, value: u64) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    /// Appends 32-bit numbers.
+    pub fn words(&mut self, values: &[u32]) {
+        for &value in values {
+            self.u32(value);
+        }
+    }
+
+    /// Replaces the 32-bit number at `position` by a length in bytes.
+    pub fn patch_u32(&mut self, position: usize, len: usize) {
+        let field = self
+            .out
+            .get_mut(position..)
+            .and_then(|b| b.first_chunk_mut());
+        if let Some(field) = field {
+            *field = low32(wide(len)).to_le_bytes();
+        }
+    }
+
+    /// Appends a tag: type, size, what `fields` writes, and padding, which the
+    /// size does not count (Multiboot2, 3.6.2).
+    pub fn tag(&mut self, kind: InfoType, fields: impl FnOnce(&mut Self)) {
+        let start = self.begin(kind);
+        fields(self);
+        self.end(start);
+    }
+
+    /// Starts a tag and returns its position.
+    pub fn begin(&mut self, kind: InfoType) -> usize {
+        let start = self.len;
+        self.words(&[kind.0, 0]);
+        start
+    }
+
+    /// Ends the tag at `start`: its size, and padding.
+    pub fn end(&mut self, start: usize) {
+        self.patch_u32(start.saturating_add(4), self.len.saturating_sub(start));
+        let padded = narrow(align_up(wide(self.len), TAG_ALIGN));
+        self.zeroes(padded.saturating_sub(self.len));
+    }
+
+    /// Passes over `len` bytes that are there already.
+    pub fn skip(&mut self, len: usize) {
+        self.room(len);
+    }
+
+    /// Forgets what was written behind `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The memory behind `position`, written or not.
+    pub fn behind(&mut self, position: usize) -> &mut [u8] {
+        self.out.get_mut(position..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(out: &mut Writer<'_>) {
+        out.tag(InfoType::COMMAND_LINE, |out| out.bytes(b"abc\0"));
+        out.tag(InfoType::END, |_| {});
+    }
+
+    #[test]
+    fn counting_and_writing_agree() {
+        let mut counter = Writer::new(&mut []);
+        sequence(&mut counter);
+        assert!(!counter.is_complete());
+        let mut memory = [0xff; 24];
+        let mut writer = Writer::new(&mut memory);
+        sequence(&mut writer);
+        assert!(writer.is_complete());
+        assert_eq!((counter.len(), writer.len()), (24, 24));
+        #[rustfmt::skip]
+        let expected = [
+            1, 0, 0, 0, 12, 0, 0, 0, b'a', b'b', b'c', 0, // size without padding
+            0, 0, 0, 0,                                   // padding is zero
+            0, 0, 0, 0, 8, 0, 0, 0,
+        ];
+        assert_eq!(memory, expected);
+    }
+
+    #[test]
+    fn memory_that_is_too_short_stays_within_its_bounds() {
+        for len in 0..24 {
+            let mut memory = vec![0xff; len];
+            let mut writer = Writer::new(&mut memory);
+            sequence(&mut writer);
+            assert!(!writer.is_complete());
+            assert_eq!(writer.len(), 24);
+        }
+    }
+}

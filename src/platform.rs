@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! [`Platform`]: the only door to effects.
+//!
+//! GRUB stands behind it in the module, a fake in host tests. Handles are
+//! owned values: a dropped file is closed, a dropped relocator unloaded, a
+//! dropped buffer freed, so a failed load leaves nothing behind.
+
+use crate::error::{Error, Failed, Outcome};
+use crate::info::{Apm, EfiTables};
+use crate::params::Machine;
+use crate::plan::placement::Request;
+use crate::table::Bytes;
+use crate::units::{FileOffset, PhysAddr};
+use core::ffi::CStr;
+
+/// What a file is opened as; verifiers see it (GRUB, include/grub/file.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A kernel.
+    Kernel,
+    /// A module.
+    Module,
+    /// A module that is not decompressed.
+    StoredModule,
+}
+
+/// What a command line belongs to; verifiers see it (GRUB,
+/// include/grub/verify.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandLine {
+    /// A kernel's.
+    Kernel,
+    /// A module's.
+    Module,
+}
+
+/// Which memory map is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryMap {
+    /// The one that the kernel is told.
+    Report,
+    /// For placing: what is free when boot services have ended.
+    Usable,
+    /// For placing: what is free beside boot services.
+    BesideServices,
+}
+
+/// Arguments of a command.
+pub trait Arguments {
+    /// The argument number `index`.
+    fn get(&self, index: usize) -> Option<&CStr>;
+}
+
+/// An open file, closed when it is dropped.
+pub trait File {
+    /// Size in bytes after decompression; `None` when it is not known.
+    fn size(&self) -> Option<u64>;
+}
+
+/// Memory that GRUB's relocator reserved.
+pub struct Chunk<'a> {
+    /// Where the bytes will be when the kernel starts.
+    pub target: PhysAddr,
+    /// Where they are until then.
+    pub current: PhysAddr,
+    /// The bytes.
+    pub bytes: &'a mut [u8],
+}
+
+/// Registers at the kernel's first instruction; physical addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// The entry after any move.
+    pub entry: u32,
+    /// The boot information.
+    pub info: u32,
+    /// Boot services stay alive, and the entry is the UEFI one.
+    pub keep_services: bool,
+}
+
+/// GRUB's relocator, unloaded when it is dropped (GRUB,
+/// include/grub/relocator.h).
+pub trait Relocator {
+    /// Reserves `len` bytes that will lie at `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] when GRUB has not the memory.
+    fn alloc_at(&mut self, target: PhysAddr, len: usize) -> Outcome<Chunk<'_>>;
+
+    /// Reserves memory where `request` allows it, beside boot services; GRUB
+    /// chooses, since it alone knows what it owns.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] when GRUB has not the memory.
+    fn alloc_in(&mut self, request: &Request) -> Outcome<Chunk<'_>>;
+
+    /// Starts the kernel; returns only when that fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] when GRUB has not the memory.
+    fn boot(&mut self, registers: &HandOver) -> Outcome;
+}
+
+/// Answer of GRUB's video drivers when they hand the screen over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// Physical address of the framebuffer.
+    pub address: u64,
+    /// Bytes of a line, then width and height in pixels.
+    pub pitch_width_height: [u32; 3],
+    /// Bits of a pixel.
+    pub bpp: u8,
+    /// Number of colours of a palette; `None` for direct colour.
+    pub colors: Option<usize>,
+    /// Position and size in bits of red, green and blue.
+    pub masks: [u8; 6],
+}
+
+/// What UEFI wrote when boot services ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EfiMap {
+    /// Bytes of the map.
+    pub len: usize,
+    /// Size and version of its descriptors.
+    pub descriptor: [u32; 2],
+}
+
+/// Everything that the loader asks of the world.
+///
+/// # Errors
+///
+/// A method that fails has set GRUB's error and answers [`Failed`].
+#[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+pub trait Platform: Sized {
+    /// Heap memory.
+    type Buffer: Bytes;
+    /// An open file.
+    type File: File;
+    /// A relocator.
+    type Relocator: Relocator;
+    /// Arguments of a command.
+    type Args: Arguments;
+
+    /// The machine.
+    fn machine(&self) -> Machine;
+    /// GRUB's name and version, with its NUL.
+    fn loader_name(&self) -> &'static [u8];
+    /// Reserves `len` bytes of heap, all zero.
+    fn alloc(&mut self, len: usize) -> Outcome<Self::Buffer>;
+    /// Prints a line for the user.
+    fn print(&mut self, line: &'static CStr);
+    /// Sets GRUB's error, with the name of the command's file.
+    fn report(&mut self, error: &Error) -> Failed;
+    /// Prints GRUB's error, clears it and goes on.
+    fn print_error(&mut self);
+
+    /// Unloads whatever kernel is loaded.
+    fn unset_loader(&mut self);
+    /// Opens a file.
+    fn open(&mut self, path: &CStr, kind: FileKind) -> Outcome<Self::File>;
+    /// Fills `into` from `offset` on.
+    fn read(&mut self, file: &mut Self::File, offset: FileOffset, into: &mut [u8]) -> Outcome;
+    /// Joins the arguments from `first` on and shows them to the verifiers;
+    /// the text carries its NUL.
+    fn command_line(
+        &mut self,
+        args: &Self::Args,
+        first: usize,
+        kind: CommandLine,
+    ) -> Outcome<Self::Buffer>;
+    /// Starts with an empty relocator.
+    fn new_relocator(&mut self) -> Outcome<Self::Relocator>;
+    /// Reads a memory map in entries of 24 bytes.
+    fn memory_map(&mut self, which: MemoryMap) -> Outcome<Self::Buffer>;
+    /// Sets `gfxpayload`.
+    fn set_payload_modes(&mut self, modes: &CStr) -> Outcome;
+    /// BIOS drive, partition and sub-partition of the root device; all ones
+    /// for what it has not.
+    fn boot_device(&mut self) -> Outcome<Option<[u32; 3]>>;
+
+    /// Sets the video mode: `gfxpayload` and then `fallback`, or only that.
+    fn set_video_mode(&mut self, honours_variable: bool, fallback: &'static CStr) -> Outcome;
+    /// Tells whether a graphics driver is active.
+    fn has_video_driver(&self) -> bool;
+    /// Reads colours, three bytes each.
+    fn palette(&mut self, into: &mut [u8]);
+    /// Hands the screen over.
+    fn finish_video(&mut self) -> Outcome<Screen>;
+    /// Number of the current VBE mode; 3 is text of 80 x 25.
+    fn vbe_mode(&mut self) -> Option<u32>;
+    /// VBE's controller information.
+    fn vbe_controller(&mut self, into: &mut [u8]) -> bool;
+    /// VBE's information about a mode.
+    fn vbe_mode_info(&mut self, mode: u32, into: &mut [u8]) -> bool;
+    /// Segment, offset and length of VBE's protected-mode interface.
+    fn vbe_interface(&mut self) -> [u16; 3];
+
+    /// Asks the APM BIOS.
+    fn apm(&mut self) -> Option<Apm>;
+    /// Kibibytes below and above 1 MiB.
+    fn memory_sizes(&mut self) -> [u32; 2];
+    /// The DHCP acknowledgement of network interface `index`, empty when it
+    /// has none; `None` behind the last interface.
+    fn dhcp_acknowledgement(&mut self, index: u32) -> Option<&'static [u8]>;
+    /// The ACPI root pointer of the old or the new revision.
+    fn acpi(&mut self, new: bool) -> Option<&'static [u8]>;
+    /// UEFI's tables.
+    fn efi(&mut self) -> Option<EfiTables>;
+    /// Bytes that UEFI's memory map will need.
+    fn efi_map_len(&mut self) -> usize;
+    /// Ends boot services and writes UEFI's last memory map; `None` when the
+    /// map has outgrown `into` and nothing has happened.
+    fn end_services(&mut self, into: &mut [u8]) -> Outcome<Option<EfiMap>>;
+    /// Stops the machine; there is nobody left to report to.
+    fn halt(&mut self) -> !;
+}
+
+/// Reporting what deciding code found wrong.
+pub trait OrReport<T> {
+    /// Reports the error, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] in place of the error.
+    fn or_report<P: Platform>(self, platform: &mut P) -> Outcome<T>;
+}
+
+impl<T> OrReport<T> for Result<T, Error> {
+    fn or_report<P: Platform>(self, platform: &mut P) -> Outcome<T> {
+        self.map_err(|error| platform.report(&error))
+    }
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! ELF32 and ELF64 headers as a loader needs them (ELF, 1-3 to 2-3).
+//!
+//! One path serves both classes: each field is named by its two offsets, and
+//! the class picks one.
+
+use super::{u16_at, u32_at, u64_at};
+use crate::error::{Error, Kind, Result};
+
+/// `e_phnum` says that section header 0 has the count (ELF, PN_XNUM).
+const COUNT_IN_SECTION: u16 = 0xffff;
+
+/// `e_shstrndx` says that section header 0 has the index (ELF, SHN_XINDEX).
+const INDEX_IN_SECTION: u16 = 0xffff;
+
+/// Section indexes from here on are reserved (ELF, SHN_LORESERVE).
+const RESERVED_INDEX: u64 = 0xff00;
+
+/// Segment that is loaded (ELF, PT_LOAD).
+pub const PT_LOAD: u32 = 1;
+
+/// Section without contents or meaning (ELF, SHT_NULL).
+pub const SHT_NULL: u32 = 0;
+
+/// Section that takes no place in the file (ELF, SHT_NOBITS).
+pub const SHT_NOBITS: u32 = 8;
+
+/// Width of an ELF file's numbers (ELF, 1-6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 32-bit numbers.
+    Elf32,
+    /// 64-bit numbers.
+    Elf64,
+}
+
+impl Class {
+    /// Reads an address, offset or size at the offset of the class.
+    fn word(self, bytes: &[u8], at: [usize; 2]) -> u64 {
+        let [at32, at64] = at;
+        match self {
+            Self::Elf32 => u32_at(bytes, at32).into(),
+            Self::Elf64 => u64_at(bytes, at64),
+        }
+    }
+
+    /// Reads a 16-bit number at the offset of the class.
+    fn half(self, bytes: &[u8], at: [usize; 2]) -> u16 {
+        u16_at(bytes, self.pick(at))
+    }
+
+    fn pick<T>(self, [elf32, elf64]: [T; 2]) -> T {
+        match self {
+            Self::Elf32 => elf32,
+            Self::Elf64 => elf64,
+        }
+    }
+
+    /// Bytes of a program header without extensions (ELF, 2-2).
+    #[must_use]
+    pub fn program_header_len(self) -> u16 {
+        self.pick([32, 56])
+    }
+
+    /// Bytes of a section header without extensions (ELF, 1-9).
+    #[must_use]
+    pub fn section_header_len(self) -> u16 {
+        self.pick([40, 64])
+    }
+}
+
+/// Place and shape of a table of headers in the file (ELF, 1-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderTable {
+    /// Offset of the first entry, in bytes.
+    pub offset: u64,
+    /// Number of entries.
+    pub count: u32,
+    /// Bytes from one entry to the next.
+    pub entry_size: u16,
+}
+
+impl HeaderTable {
+    /// Bytes of the whole table.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        u64::from(self.count).saturating_mul(self.entry_size.into())
+    }
+
+    /// Tells whether the table has no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Checks that the entries are large enough and lie in the file.
+    fn check(self, least: u16, file_size: u64) -> Result<Self> {
+        let end = self.offset.saturating_add(self.len());
+        if self.count > 0 && (self.entry_size < least || end > file_size) {
+            return Err(Error::new(
+                Kind::ElfTable,
+                &[self.count.into(), self.entry_size.into(), self.offset],
+            ));
+        }
+        Ok(self)
+    }
+}
+
+/// The ELF header (ELF, 1-3), its counts not yet looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct FileHeader {
+    /// Width of the numbers.
+    pub class: Class,
+    /// Virtual address where the program starts.
+    pub entry: u64,
+    programs: HeaderTable,
+    sections: HeaderTable,
+    name_index: u16,
+}
+
+/// The tables of an ELF file, every count known and compared with the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables {
+    /// Program headers.
+    pub programs: HeaderTable,
+    /// Section headers; empty when the file has none.
+    pub sections: HeaderTable,
+    /// Index of the section that holds the sections' names.
+    pub name_index: u32,
+}
+
+impl FileHeader {
+    /// Reads the header from the first bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::ElfMagic`], [`Kind::ElfMachine`], [`Kind::ElfType`].
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        // Magic, then the class, then little endian.
+        let Some([0x7f, b'E', b'L', b'F', class, 1]) = bytes.first_chunk() else {
+            return Err(Error::new(Kind::ElfMagic, &[]));
+        };
+        let machine = u16_at(bytes, 18);
+        let class = match (class, machine) {
+            (1, 3) => Class::Elf32,
+            (2, 62) => Class::Elf64,
+            _ => return Err(Error::new(Kind::ElfMachine, &[])),
+        };
+        if u32_at(bytes, 20) != 1 {
+            return Err(Error::new(Kind::ElfMachine, &[]));
+        }
+        // Executable or shared object.
+        if !matches!(u16_at(bytes, 16), 2 | 3) {
+            return Err(Error::new(Kind::ElfType, &[]));
+        }
+        let table = |offset, size, count| HeaderTable {
+            offset: class.word(bytes, offset),
+            count: class.half(bytes, count).into(),
+            entry_size: class.half(bytes, size),
+        };
+        Ok(Self {
+            class,
+            entry: class.word(bytes, [24, 24]),
+            programs: table([28, 32], [42, 54], [44, 56]),
+            sections: table([32, 40], [46, 58], [48, 60]),
+            name_index: class.half(bytes, [50, 62]),
+        })
+    }
+
+    /// Where section header 0 is, when counts must be looked up in it.
+    #[must_use]
+    pub fn extension(&self) -> Option<u64> {
+        let wanted = self.programs.count == COUNT_IN_SECTION.into()
+            || self.sections.count == 0
+            || self.name_index == INDEX_IN_SECTION;
+        (wanted && self.sections.offset != 0).then_some(self.sections.offset)
+    }
+
+    /// Bytes of section header 0, as [`FileHeader::tables`] takes them.
+    #[must_use]
+    pub fn extension_len(&self) -> u16 {
+        self.class.section_header_len()
+    }
+
+    /// Looks up the counts and checks both tables against the file.
+    ///
+    /// `first` is section header 0 where [`FileHeader::extension`] asks for it
+    /// and the file has it; `file_size` is in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::ElfTable`].
+    pub fn tables(&self, first: Option<&[u8]>, file_size: u64) -> Result<Tables> {
+        let class = self.class;
+        // A file with odd entries has no section 0 to ask.
+        let first = first
+            .filter(|_| self.sections.entry_size >= class.section_header_len())
+            .map(|bytes| Section::parse(class, bytes));
+
+        let mut programs = self.programs;
+        if programs.count == COUNT_IN_SECTION.into() {
+            let count = first.map_or(0, |section| section.info);
+            if count < COUNT_IN_SECTION.into() {
+                programs.entry_size = 0; // refused below, with its offset
+            }
+            programs.count = count.max(1);
+        }
+
+        let mut sections = self.sections;
+        if sections.offset == 0 {
+            sections.count = 0;
+        } else if sections.count == 0 {
+            let size = first.map_or(0, |section| section.size);
+            if size >= RESERVED_INDEX {
+                // More than 2^32 sections are in no file.
+                sections.count = u32::try_from(size).unwrap_or(u32::MAX);
+            }
+        }
+
+        let mut name_index = u32::from(self.name_index);
+        if self.name_index == INDEX_IN_SECTION {
+            name_index = first.map_or(name_index, |section| section.link);
+        }
+        Ok(Tables {
+            programs: programs.check(class.program_header_len(), file_size)?,
+            sections: sections.check(class.section_header_len(), file_size)?,
+            name_index,
+        })
+    }
+}
+
+/// A program header (ELF, 2-2).
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Type of the segment.
+    pub kind: u32,
+    /// Offset of its contents, in bytes.
+    pub offset: u64,
+    /// Virtual address.
+    pub vaddr: u64,
+    /// Physical address.
+    pub paddr: u64,
+    /// Bytes in the file.
+    pub file_size: u64,
+    /// Bytes in memory.
+    pub memory_size: u64,
+}
+
+impl Program {
+    /// Reads an entry, which is as long as its class says.
+    #[must_use]
+    pub fn parse(class: Class, bytes: &[u8]) -> Self {
+        Self {
+            kind: u32_at(bytes, 0),
+            offset: class.word(bytes, [4, 8]),
+            vaddr: class.word(bytes, [8, 16]),
+            paddr: class.word(bytes, [12, 24]),
+            file_size: class.word(bytes, [16, 32]),
+            memory_size: class.word(bytes, [20, 40]),
+        }
+    }
+}
+
+/// A section header (ELF, 1-9).
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Type of the section.
+    pub kind: u32,
+    /// Address in memory, 0 for a section that is not part of the image.
+    pub addr: u64,
+    /// Offset of its contents, in bytes.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Index of a related section.
+    pub link: u32,
+    /// More, by type.
+    pub info: u32,
+    /// Alignment in bytes.
+    pub align: u64,
+}
+
+impl Section {
+    /// Reads an entry, which is as long as its class says.
+    #[must_use]
+    pub fn parse(class: Class, bytes: &[u8]) -> Self {
+        Self {
+            kind: u32_at(bytes, 4),
+            addr: class.word(bytes, [12, 16]),
+            offset: class.word(bytes, [16, 24]),
+            size: class.word(bytes, [20, 32]),
+            link: u32_at(bytes, class.pick([24, 40])),
+            info: u32_at(bytes, class.pick([28, 44])),
+            align: class.word(bytes, [32, 48]),
+        }
+    }
+
+    /// Tells whether the loader has to load it beside the segments: it has
+    /// contents and nobody gave it an address.
+    #[must_use]
+    pub fn needs_loading(&self) -> bool {
+        self.addr == 0 && self.size != 0 && self.kind != SHT_NULL && self.kind != SHT_NOBITS
+    }
+
+    /// Writes `addr`, a physical address, into an entry.
+    pub fn set_addr(class: Class, bytes: &mut [u8], addr: u32) {
+        let at = class.pick([12, 16]);
+        if let Some(field) = bytes.get_mut(at..).and_then(|b| b.first_chunk_mut()) {
+            *field = addr.to_le_bytes(); // the field was 0, so is its high half
+        }
+    }
+}
+
+/// Entry number `index` of a table that lies in `bytes`.
+#[must_use]
+pub fn entry<'a>(table: &HeaderTable, bytes: &'a [u8], index: u32) -> &'a [u8] {
+    let step = usize::from(table.entry_size);
+    let start = usize::try_from(index)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(step);
+    bytes.get(start..).unwrap_or_default()
+}
+
+/// Largest legal alignment of a section, in bytes.
+const MAX_ALIGN: u64 = 1 << 31;
+
+/// Checks that a section which has to be loaded can be: alignment and bounds.
+///
+/// Returns its alignment, at least 1.
+///
+/// # Errors
+///
+/// [`Kind::SectionAlign`], [`Kind::SectionRange`].
+pub fn check_section(section: &Section, index: u32, file_size: u64) -> Result<u64> {
+    let align = section.align.max(1);
+    if !align.is_power_of_two() || align > MAX_ALIGN {
+        return Err(Error::new(Kind::SectionAlign, &[index.into(), align]));
+    }
+    if section.offset.saturating_add(section.size) > file_size {
+        let place = [index.into(), section.offset, section.size];
+        return Err(Error::new(Kind::SectionRange, &place));
+    }
+    Ok(align)
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The Multiboot2 header in a kernel file: search and tags (Multiboot2, 3.1).
+
+use super::{open_enum, u16_at, u32_at};
+use crate::error::{Error, Kind, Result};
+use crate::units::{align_up, narrow, wide};
+
+/// Bytes of the file that are searched for the header (Multiboot2, 3.1).
+pub const SEARCH_LEN: usize = 32 * 1024;
+
+/// First word of the header (Multiboot2, 3.1.2).
+pub const MAGIC: u32 = 0xe852_50d6;
+
+/// Processor family of the header: 32-bit i386 (Multiboot2, 3.1.2).
+pub const ARCHITECTURE_I386: u32 = 0;
+
+/// Tags start on multiples of this, in bytes (Multiboot2, 3.1.3).
+pub const TAG_ALIGN: u64 = 8;
+
+/// Magic, architecture, length and checksum (Multiboot2, 3.1.1).
+const FIXED_LEN: usize = 16;
+
+/// The fixed fields and an end tag: no header is shorter.
+const MIN_LEN: u32 = 24;
+
+/// Type, flags and size of a tag (Multiboot2, 3.1.3).
+const TAG_HEAD: u64 = 8;
+
+open_enum! {
+    /// Type of a header tag (Multiboot2, 3.1.3).
+    pub struct TagType(u16) {
+        /// Ends the list (Multiboot2, 3.1.3).
+        END = 0,
+        /// Asks for boot information (Multiboot2, 3.1.4).
+        INFORMATION_REQUEST = 1,
+        /// Makes the file a flat image (Multiboot2, 3.1.5).
+        ADDRESS = 2,
+        /// Replaces the ELF entry (Multiboot2, 3.1.6).
+        ENTRY = 3,
+        /// Wishes for the console (Multiboot2, 3.1.9).
+        CONSOLE_FLAGS = 4,
+        /// Wishes for the video mode (Multiboot2, 3.1.10).
+        FRAMEBUFFER = 5,
+        /// Wants modules on page boundaries (Multiboot2, 3.1.11).
+        MODULE_ALIGN = 6,
+        /// Wants boot services to stay (Multiboot2, 3.1.12).
+        EFI_BOOT_SERVICES = 7,
+        /// Entry for UEFI i386 (Multiboot2, 3.1.7).
+        ENTRY_EFI32 = 8,
+        /// Entry for UEFI amd64 (Multiboot2, 3.1.8).
+        ENTRY_EFI64 = 9,
+        /// Allows the loader to move the image (Multiboot2, 3.1.13).
+        RELOCATABLE = 10,
+    }
+}
+
+impl TagType {
+    /// Smallest legal size of a tag of this type in bytes; `None` for a type
+    /// that this loader does not know.
+    #[must_use]
+    pub fn min_size(self) -> Option<u32> {
+        Some(match self {
+            Self::INFORMATION_REQUEST | Self::MODULE_ALIGN | Self::EFI_BOOT_SERVICES => 8,
+            Self::ENTRY | Self::CONSOLE_FLAGS | Self::ENTRY_EFI32 | Self::ENTRY_EFI64 => 12,
+            Self::FRAMEBUFFER => 20,
+            Self::ADDRESS | Self::RELOCATABLE => 24,
+            _ => return None,
+        })
+    }
+}
+
+/// One tag: its type, and its fields from the ninth byte on (Multiboot2,
+/// 3.1.3). The fields are at least as long as [`TagType::min_size`] says.
+#[derive(Clone, Copy, Debug)]
+pub struct Tag<'a> {
+    /// Type as the file gives it.
+    pub kind: TagType,
+    /// The loader may skip this tag when it does not know it.
+    pub optional: bool,
+    fields: &'a [u8],
+}
+
+impl Tag<'_> {
+    /// The 32-bit field number `index` behind type, flags and size.
+    #[must_use]
+    pub fn field(&self, index: usize) -> u32 {
+        u32_at(self.fields, index.saturating_mul(4))
+    }
+
+    /// Number of whole 32-bit fields.
+    #[must_use]
+    pub fn field_count(&self) -> usize {
+        self.fields.len() / 4
+    }
+}
+
+/// A header that was found and whose frame is sound (Multiboot2, 3.1.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a> {
+    /// Where the header starts in the file.
+    pub offset: u32,
+    bytes: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    /// Finds the header in `window`, the first bytes of the file.
+    ///
+    /// A lone magic, a wrong checksum or another architecture is no header;
+    /// the search goes on behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NoHeader`]; [`Kind::HeaderLength`] when the first candidate
+    /// does not end inside the window.
+    pub fn find(window: &'a [u8]) -> Result<Self> {
+        let mut rest = window.get(..SEARCH_LEN).unwrap_or(window);
+        let mut offset = 0u32;
+        while let Some(fixed) = rest.get(..FIXED_LEN) {
+            let [magic, architecture, length, checksum] =
+                [0, 4, 8, 12].map(|field| u32_at(fixed, field));
+            let sum = magic
+                .wrapping_add(architecture)
+                .wrapping_add(length)
+                .wrapping_add(checksum);
+            if magic == MAGIC && architecture == ARCHITECTURE_I386 && sum == 0 {
+                let bytes = rest.get(..narrow(length.into()));
+                return match bytes {
+                    Some(bytes) if length >= MIN_LEN => Ok(Self { offset, bytes }),
+                    _ => Err(Error::new(
+                        Kind::HeaderLength,
+                        &[offset.into(), length.into(), wide(SEARCH_LEN)],
+                    )),
+                };
+            }
+            rest = rest.get(narrow(TAG_ALIGN)..).unwrap_or_default();
+            offset = offset.saturating_add(8);
+        }
+        Err(Error::new(Kind::NoHeader, &[]))
+    }
+
+    /// Walks the tags up to the end tag, or up to the first error.
+    #[must_use]
+    pub fn tags(&self) -> Tags<'a> {
+        Tags {
+            header: *self,
+            position: wide(FIXED_LEN),
+            done: false,
+        }
+    }
+}
+
+/// Iterator over the tags of a header; see [`Header::tags`].
+pub struct Tags<'a> {
+    header: Header<'a>,
+    position: u64,
+    done: bool,
+}
+
+impl<'a> Tags<'a> {
+    fn step(&mut self) -> Result<Option<Tag<'a>>> {
+        let offset = u64::from(self.header.offset).saturating_add(self.position);
+        let rest = self.header.bytes.get(narrow(self.position)..);
+        let Some(rest) = rest.filter(|rest| wide(rest.len()) >= TAG_HEAD) else {
+            return Err(Error::new(Kind::NoEndTag, &[offset]));
+        };
+        let kind = TagType(u16_at(rest, 0));
+        let size = u32_at(rest, 4);
+        let min = kind.min_size().unwrap_or(8);
+        let wrong = || Error::new(Kind::TagSize, &[kind.0.into(), offset, size.into()]);
+        if kind == TagType::END {
+            return if size == 8 { Ok(None) } else { Err(wrong()) };
+        }
+        let fields = rest.get(narrow(TAG_HEAD)..narrow(size.into()));
+        let Some(fields) = fields.filter(|_| size >= min) else {
+            return Err(wrong());
+        };
+        let next = self.position.saturating_add(size.into());
+        self.position = align_up(next, TAG_ALIGN);
+        Ok(Some(Tag {
+            kind,
+            optional: u16_at(rest, 2) & 1 != 0,
+            fields,
+        }))
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Result<Tag<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.done = !matches!(step, Some(Ok(_)));
+        step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with `tags` behind its fixed fields.
+    fn header(tags: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(FIXED_LEN + tags.len()).unwrap();
+        let checksum = 0u32.wrapping_sub(MAGIC.wrapping_add(length));
+        let mut bytes = Vec::new();
+        for word in [MAGIC, ARCHITECTURE_I386, length, checksum] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(tags);
+        bytes
+    }
+
+    const END: [u8; 8] = [0, 0, 0, 0, 8, 0, 0, 0]; // type 0, flags 0, size 8
+
+    fn kinds(bytes: &[u8]) -> Result<Vec<u16>> {
+        Header::find(bytes)?
+            .tags()
+            .map(|tag| Ok(tag?.kind.0))
+            .collect()
+    }
+
+    #[test]
+    fn an_empty_header_has_no_tags() {
+        assert_eq!(kinds(&header(&END)), Ok(vec![]));
+    }
+
+    #[test]
+    fn tags_start_on_multiples_of_eight() {
+        #[rustfmt::skip]
+        let tags = [
+            3, 0, 0, 0, 12, 0, 0, 0, 1, 2, 3, 4, // entry address, size 12
+            9, 9, 9, 9,                          // padding
+            7, 0, 1, 0, 8, 0, 0, 0,              // boot services, optional
+            0, 0, 0, 0, 8, 0, 0, 0,              // end
+        ];
+        let bytes = header(&tags);
+        let found = Header::find(&bytes).unwrap();
+        let list: Vec<_> = found.tags().map(Result::unwrap).collect();
+        assert_eq!(list.len(), 2);
+        assert_eq!(list[0].field(0), 0x0403_0201);
+        assert!(!list[0].optional && list[1].optional);
+    }
+
+    #[test]
+    fn the_search_goes_on_behind_a_bad_candidate() {
+        let mut bytes = vec![0; 8];
+        bytes.extend(MAGIC.to_le_bytes()); // a lone magic
+        bytes.extend([0; 12]);
+        let mut other = header(&END);
+        other[4] = 4; // MIPS
+        bytes.extend(other);
+        let good = bytes.len();
+        bytes.extend(header(&END));
+        assert_eq!(
+            usize::try_from(Header::find(&bytes).unwrap().offset),
+            Ok(good)
+        );
+    }
+
+    #[test]
+    fn a_header_must_be_aligned_and_inside_the_window() {
+        let at = |offset: usize| {
+            let mut bytes = vec![0; offset];
+            bytes.extend(header(&END));
+            Header::find(&bytes).map(|h| h.offset)
+        };
+        assert_eq!(at(4), Err(Error::new(Kind::NoHeader, &[])));
+        assert_eq!(at(SEARCH_LEN - 24), Ok(32744));
+        let crossing = Error::new(Kind::HeaderLength, &[32752, 24, 32768]);
+        assert_eq!(at(SEARCH_LEN - 16), Err(crossing));
+        assert_eq!(at(SEARCH_LEN), Err(Error::new(Kind::NoHeader, &[])));
+    }
+
+    #[test]
+    fn short_files_have_no_header() {
+        for len in 0..16 {
+            assert_eq!(
+                kinds(&header(&END)[..len]),
+                Err(Error::new(Kind::NoHeader, &[]))
+            );
+        }
+        let cut = kinds(&header(&END)[..23]);
+        assert!(matches!(
+            cut,
+            Err(Error {
+                kind: Kind::HeaderLength,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn sizes_that_would_loop_or_wrap_are_refused() {
+        for size in [0u32, 7, 0xffff_fff9, u32::MAX, 0x8000_0000] {
+            let mut tags = vec![0x63, 0, 1, 0];
+            tags.extend(size.to_le_bytes());
+            tags.extend(END);
+            let wrong = Error::new(Kind::TagSize, &[0x63, 16, size.into()]);
+            assert_eq!(kinds(&header(&tags)), Err(wrong));
+        }
+    }
+
+    #[test]
+    fn known_tags_hold_their_fields() {
+        for kind in 1..=10u16 {
+            let min = TagType(kind).min_size().unwrap();
+            for (size, fits) in [(min, true), (min - 1, false)] {
+                let mut tags = kind.to_le_bytes().to_vec();
+                tags.extend([1, 0]); // optional does not excuse it
+                tags.extend(size.to_le_bytes());
+                tags.resize(32, 0);
+                tags.extend(END);
+                let walk = Header::find(&header(&tags))
+                    .unwrap()
+                    .tags()
+                    .next()
+                    .unwrap()
+                    .is_ok();
+                assert_eq!(walk, fits, "type {kind} size {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_without_end_tag_is_refused() {
+        let tags = [7, 0, 0, 0, 8, 0, 0, 0];
+        assert_eq!(
+            kinds(&header(&tags)),
+            Err(Error::new(Kind::NoEndTag, &[24]))
+        );
+        let long_end = [0, 0, 0, 0, 12, 0, 0, 0];
+        assert!(kinds(&header(&long_end)).is_err());
+    }
+}
