@@ -49,14 +49,10 @@ impl Cross<'_> {
         cargo
             .current_dir(self.workspace)
             .env("RUSTC_BOOTSTRAP", "1")
-            .args([
-                "build",
-                "--release",
-                "--locked",
-                "-p",
-                self.package,
-                "--target",
-            ])
+            // The package is also an ordinary library, for tests. Cargo optimises across crates
+            // only when a static library is all that it makes.
+            .args(["rustc", "--lib", "--crate-type", "staticlib"])
+            .args(["--release", "--locked", "-p", self.package, "--target"])
             .arg(description)
             .args(["-Zbuild-std=core", "-Zjson-target-spec", "--target-dir"])
             .arg(&target_dir);
