@@ -108,7 +108,7 @@ impl Machine {
                     text.add(&bytes);
                     if self.echo {
                         let mut out = std::io::stdout().lock();
-                        out.write_all(text.clean[from..].as_bytes())?;
+                        out.write_all(&text.clean.as_bytes()[from..])?;
                         out.flush()?;
                     }
                     let mut next = Next::Continue;

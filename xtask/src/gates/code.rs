@@ -47,10 +47,10 @@ fn instructions(listing: &str) -> Vec<Instruction<'_>> {
     for line in listing.lines() {
         if let Some((_, name)) = line.strip_suffix(">:").and_then(|l| l.split_once(" <")) {
             function = name;
-        } else if let Some((address, text)) = line.split_once('\t') {
-            if address.trim_end().ends_with(':') {
-                found.push(Instruction { function, text });
-            }
+        } else if let Some((address, text)) = line.split_once('\t')
+            && address.trim_end().ends_with(':')
+        {
+            found.push(Instruction { function, text });
         }
     }
     found

@@ -18,7 +18,7 @@ struct Relocation<'a> {
     symbol: Option<&'a str>,
     /// The symbol is in this object.
     inside: bool,
-    /// The addend is in the place itself (SHT_REL), not in the entry (SHT_RELA).
+    /// The addend is in the place itself (`SHT_REL`), not in the entry (`SHT_RELA`).
     implicit: bool,
 }
 

@@ -60,18 +60,25 @@ fn is_item(line: &str) -> bool {
         "struct ", "enum ", "const ", "static ", "trait ", "type ", "union ",
     ];
     rest.is_some_and(|rest| {
-        !rest.starts_with("const fn") && kinds.iter().any(|k| rest.starts_with(k))
+        // A name with `$` is a macro's: its users cite.
+        !rest.starts_with("const fn")
+            && !rest.contains('$')
+            && kinds.iter().any(|k| rest.starts_with(k))
     })
 }
 
 /// Returns the citations of the specification that do not name a section by its number.
 fn malformed(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut rest = line;
-        while let Some((_, after)) = rest.split_once("(Multiboot2") {
-            rest = after;
-            let number = after
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
+        // A citation may go on in the next line of its comment.
+        let next = lines.peek().map_or("", |(_, next)| next.trim_start());
+        let both = format!("{line} {}", next.trim_start_matches(['/', '!', ' ']));
+        let mut at = 0;
+        while let Some(begin) = line.get(at..).and_then(|rest| rest.find("(Multiboot2")) {
+            at += begin + "(Multiboot2".len();
+            let number = both[at..]
                 .strip_prefix(", ")
                 .and_then(|text| text.chars().next());
             if !number.is_some_and(|c| c.is_ascii_digit()) {
@@ -111,6 +118,11 @@ mod tests {
             count("/// A (ELF, 1-4).\npub struct A;\n/// B.\npub const B: u8 = 1;\n"),
             1
         );
+    }
+
+    #[test]
+    fn citation_may_be_broken_into_two_lines() {
+        assert_eq!(count("//! Tags (Multiboot2,\n//! 3.1).\n"), 0);
     }
 
     #[test]
