@@ -10,14 +10,17 @@ use crate::params::Firmware;
 use crate::plan::placement::Request;
 use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator};
 use crate::session::{Memory, Sections, Session};
-use crate::units::{PAGE, align_up, low32, narrow, wide};
+use crate::units::short;
 use crate::video::Video;
 
 /// The boot information starts on a multiple of this (Multiboot2, 3.6.1).
-const INFO_ALIGN: u64 = 8;
+const INFO_ALIGN: u32 = 8;
+
+/// Room that UEFI's memory map may grow into, in bytes: many entries.
+const MAP_SLACK: usize = 8192;
 
 /// How often UEFI's memory map may outgrow its room before `boot` gives up.
-const MAP_ATTEMPTS: u64 = 4;
+const MAP_ATTEMPTS: usize = 4;
 
 /// Starts the loaded kernel.
 ///
@@ -88,10 +91,10 @@ fn write_info<P: Platform>(
     };
     let mut counter = Writer::new(&mut []);
     write(&mut counter);
-    let request = Request::lowest(wide(counter.len()), INFO_ALIGN);
+    let request = Request::lowest(short(counter.len()), INFO_ALIGN);
     let chunk = memory.place_beside(platform, &request)?;
     write(&mut Writer::new(chunk.bytes));
-    Ok(low32(chunk.target.0))
+    Ok(chunk.target.0)
 }
 
 /// Writes the information, and ends boot services as its last step, which
@@ -102,18 +105,17 @@ fn leave_firmware<P: Platform>(
     facts: &Facts<'_>,
 ) -> Outcome<u32> {
     memory.check_hand_over(platform)?;
-    let mut attempt = 1u64;
+    let mut attempt = 1usize;
     loop {
-        // The map changes with every allocation; a page is many entries.
-        let slack = PAGE.saturating_mul(attempt);
-        let map_len = wide(platform.efi_map_len()).saturating_add(slack);
-        let room = narrow(align_up(map_len, PAGE));
+        // The map changes with every allocation.
+        let slack = MAP_SLACK.saturating_mul(attempt);
+        let room = platform.efi_map_len().saturating_add(slack);
         let mut counter = Writer::new(&mut []);
         facts.write(&mut counter);
         EfiMapRoom::reserve(&mut counter, room);
         info::close(&mut counter);
 
-        let request = Request::lowest(wide(counter.len()), INFO_ALIGN);
+        let request = Request::lowest(short(counter.len()), INFO_ALIGN);
         let chunk = memory.place_beside(platform, &request)?;
         let mut out = Writer::new(chunk.bytes);
         facts.write(&mut out);
@@ -122,7 +124,7 @@ fn leave_firmware<P: Platform>(
         if let Some(EfiMap { len, descriptor }) = platform.end_services(free)? {
             place.settle(&mut out, len, descriptor);
             info::close(&mut out);
-            return Ok(low32(chunk.target.0));
+            return Ok(chunk.target.0);
         }
         if attempt == MAP_ATTEMPTS {
             return Err(platform.report(&request.no_room()));

@@ -22,11 +22,13 @@ pub mod boot;
 pub mod error;
 #[cfg(target_os = "none")]
 mod ffi;
+mod file;
 pub mod info;
 pub mod load;
 pub mod params;
 pub mod plan;
 pub mod platform;
+mod sections;
 pub mod session;
 pub mod table;
 pub mod units;

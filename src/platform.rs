@@ -61,8 +61,8 @@ pub trait File {
 pub struct Chunk<'a> {
     /// Where the bytes will be when the kernel starts.
     pub target: PhysAddr,
-    /// Where they are until then.
-    pub current: PhysAddr,
+    /// Where they are until then, as an address of this machine.
+    pub current: u64,
     /// The bytes.
     pub bytes: &'a mut [u8],
 }
@@ -175,8 +175,8 @@ pub trait Platform: Sized {
     fn new_relocator(&mut self) -> Outcome<Self::Relocator>;
     /// Reads a memory map in entries of 24 bytes.
     fn memory_map(&mut self, which: MemoryMap) -> Outcome<Self::Buffer>;
-    /// Sets `gfxpayload`.
-    fn set_payload_modes(&mut self, modes: &CStr) -> Outcome;
+    /// Sets `gfxpayload` to a text that ends with its first NUL.
+    fn set_payload_modes(&mut self, modes: &[u8]) -> Outcome;
     /// BIOS drive, partition and sub-partition of the root device; all ones
     /// for what it has not.
     fn boot_device(&mut self) -> Outcome<Option<[u32; 3]>>;

@@ -8,8 +8,8 @@ use crate::info::{self, ElfSections, Writer};
 use crate::params::LoadParams;
 use crate::plan::placement::{self, FreeMemory, Request};
 use crate::platform::{Chunk, MemoryMap, OrReport, Platform, Relocator};
-use crate::table::{Table, copy};
-use crate::units::{PhysAddr, Span, narrow};
+use crate::table::{Bytes, RECORD_LEN, Table, copy};
+use crate::units::{PhysAddr, Span, index, wide};
 
 /// A memory map and what of it is free.
 type Free<P> = (<P as Platform>::Buffer, FreeMemory<<P as Platform>::Buffer>);
@@ -38,7 +38,7 @@ impl<P: Platform> Memory<P> {
     ///
     /// [`Failed`] when GRUB's heap is full.
     pub fn new(platform: &mut P, params: &LoadParams) -> Outcome<Self> {
-        let len = Table::<Span, P::Buffer>::bytes_for(FIRST_TARGETS);
+        let len = FIRST_TARGETS.saturating_mul(RECORD_LEN);
         Ok(Self {
             relocator: platform.new_relocator()?,
             taken: Table::new(platform.alloc(len)?),
@@ -128,15 +128,17 @@ impl<P: Platform> Memory<P> {
         let chunk = if self.keep_services {
             self.claim_owned(&request, &free)?
         } else {
-            self.claim(PhysAddr(wanted.start), request.size)?
+            self.claim(PhysAddr(wanted.first), request.size)?
         };
         chunk.ok_or_else(|| platform.report(&request.no_room()))
     }
 
     /// Asks GRUB for exactly the planned address.
-    fn claim(&mut self, target: PhysAddr, len: u64) -> Outcome<Option<Chunk<'_>>> {
-        let chunk = self.relocator.alloc_at(target, narrow(len))?;
-        take(&mut self.taken, &Span::new(chunk.target, len));
+    fn claim(&mut self, target: PhysAddr, size: u32) -> Outcome<Option<Chunk<'_>>> {
+        let chunk = self.relocator.alloc_at(target, index(size))?;
+        if let Some(span) = Span::new(chunk.target, size) {
+            take(&mut self.taken, &span);
+        }
         Ok((chunk.target == target).then_some(chunk))
     }
 
@@ -149,9 +151,12 @@ impl<P: Platform> Memory<P> {
         free: &FreeMemory<P::Buffer>,
     ) -> Outcome<Option<Chunk<'_>>> {
         let chunk = self.relocator.alloc_in(request)?;
-        let span = Span::new(chunk.target, request.size);
+        let Some(span) = Span::new(chunk.target, request.size) else {
+            return Ok(None);
+        };
         take(&mut self.taken, &span);
-        let suits = chunk.current == chunk.target && request.allows(&span) && free.holds(&span);
+        let stays = chunk.current == wide(index(chunk.target.0));
+        let suits = stays && request.allows(&span) && free.holds(&span);
         Ok(suits.then_some(chunk))
     }
 
@@ -159,8 +164,7 @@ impl<P: Platform> Memory<P> {
     fn make_room(&mut self, platform: &mut P) -> Outcome {
         self.chunks = self.chunks.saturating_add(1);
         if self.taken.is_full() {
-            let count = self.taken.len().saturating_mul(2);
-            let len = Table::<Span, P::Buffer>::bytes_for(count);
+            let len = self.taken.len().saturating_mul(2 * RECORD_LEN);
             self.taken.move_to(platform.alloc(len)?);
         }
         Ok(())
@@ -184,10 +188,9 @@ impl<P: Platform> Memory<P> {
 }
 
 /// Adds a target and keeps the list sorted and short.
-fn take<B: crate::table::Bytes>(taken: &mut Table<Span, B>, span: &Span) {
+fn take<B: Bytes>(taken: &mut Table<Span, B>, span: &Span) {
     taken.push(span);
-    taken.sort_by_key(|span| span.start);
-    taken.merge();
+    taken.tidy();
 }
 
 /// Section headers of the kernel, kept for the boot information.
@@ -202,7 +205,7 @@ pub struct Sections<B> {
     pub headers: B,
 }
 
-impl<B: crate::table::Bytes> Sections<B> {
+impl<B: Bytes> Sections<B> {
     /// The headers as the boot information takes them.
     pub fn facts(&self) -> ElfSections<'_> {
         ElfSections {
@@ -267,7 +270,7 @@ impl<P: Platform> Modules<P> {
     /// # Errors
     ///
     /// [`Failed`] when GRUB's heap is full.
-    pub fn add(&mut self, platform: &mut P, memory: &Span, command_line: &[u8]) -> Outcome {
+    pub fn add(&mut self, platform: &mut P, memory: Option<&Span>, command_line: &[u8]) -> Outcome {
         let mut counter = Writer::new(&mut []);
         info::module(&mut counter, memory, command_line);
         let len = self.len.saturating_add(counter.len());

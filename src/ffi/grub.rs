@@ -86,12 +86,12 @@ pub(super) fn check(error: u32) -> Outcome {
 }
 
 impl Grub {
-    /// GRUB during the command with these arguments, which outlive the value.
+    /// GRUB during the command with these arguments, which outlive the value;
+    /// files are opened by a name among them.
     pub(super) fn new(args: &Args) -> Self {
-        let mut names = (0..2).filter_map(|index| args.get(index));
-        let file = names.find(|name| !name.to_bytes().starts_with(b"--"));
+        let name = args.get(0).unwrap_or(c"multiboot2");
         Self {
-            name: file.unwrap_or(c"multiboot2").as_ptr(),
+            name: name.as_ptr(),
         }
     }
 
@@ -182,6 +182,7 @@ impl Platform for Grub {
     }
 
     fn open(&mut self, path: &CStr, kind: FileKind) -> Outcome<File> {
+        self.name = path.as_ptr();
         File::open(path, kind)
     }
 
@@ -244,9 +245,10 @@ impl Platform for Grub {
     }
 
     #[doc(alias = "grub_env_set")]
-    fn set_payload_modes(&mut self, modes: &CStr) -> Outcome {
+    fn set_payload_modes(&mut self, modes: &[u8]) -> Outcome {
+        let value = CStr::from_bytes_until_nul(modes).or(Err(Failed))?;
         // SAFETY: both strings have a NUL and live for the call.
-        check(unsafe { sys::mb2_grub_env_set(PAYLOAD_MODES.as_ptr(), modes.as_ptr()) })
+        check(unsafe { sys::mb2_grub_env_set(PAYLOAD_MODES.as_ptr(), value.as_ptr()) })
     }
 
     #[doc(alias = "grub_get_root_biosnumber")]

@@ -7,7 +7,7 @@ use crate::error::{Failed, Outcome};
 use crate::params::Preference;
 use crate::plan::placement::Request;
 use crate::platform::{self, Chunk, HandOver};
-use crate::units::{PhysAddr, align_down, align_up, narrow, wide};
+use crate::units::{PhysAddr, index, wide};
 use core::ptr::{self, NonNull};
 use core::slice;
 use static_assertions::assert_not_impl_any;
@@ -41,8 +41,8 @@ impl Relocator {
         // lets nobody else have them.
         let bytes = unsafe { slice::from_raw_parts_mut(current.as_ptr(), len) };
         Ok(Chunk {
-            target: PhysAddr(raw.target),
-            current: PhysAddr(wide(current.as_ptr().addr())),
+            target: PhysAddr(u32::try_from(raw.target).or(Err(Failed))?),
+            current: wide(current.as_ptr().addr()),
             bytes,
         })
     }
@@ -60,24 +60,28 @@ impl platform::Relocator for Relocator {
         let mut raw = NO_CHUNK;
         // SAFETY: the handle is live by the invariant, `raw` is writable.
         let error = unsafe {
-            sys::mb2_grub_relocator_alloc_addr(self.0.as_ptr(), &raw mut raw, target.0, len)
+            sys::mb2_grub_relocator_alloc_addr(self.0.as_ptr(), &raw mut raw, target.0.into(), len)
         };
         self.chunk(error, &raw, len)
     }
 
     #[doc(alias = "grub_relocator_alloc_chunk_align")]
     fn alloc_in(&mut self, request: &Request) -> Outcome<Chunk<'_>> {
+        let Request { size, align, .. } = *request;
         // GRUB compares both ends as they are: only aligned ones keep what it
         // finds aligned (GRUB, grub-core/lib/relocator.c).
-        let highest = request.limit.saturating_sub(request.size);
+        let (lowest, highest) = match request.fits(&request.window) {
+            Some(fits) => (fits.first, fits.last),
+            None => return Err(Failed),
+        };
         let window = sys::mb2_window {
-            min: align_up(request.min, request.align),
-            limit: align_down(highest, request.align).saturating_add(request.size),
-            align: request.align,
+            min: lowest.into(),
+            limit: u64::from(highest).saturating_add(size.into()),
+            align: align.into(),
             high: u32::from(request.preference == Preference::High),
             reserved: 0,
         };
-        let len = narrow(request.size);
+        let len = index(size);
         let mut raw = NO_CHUNK;
         // SAFETY: the handle is live by the invariant, `raw` is writable and
         // `window` readable.

@@ -20,14 +20,14 @@ pub struct Apm {
 
 impl Apm {
     pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.tag(InfoType::APM, |out| {
-            out.u16(self.version);
-            out.u16(self.cseg);
-            out.u32(self.offset);
-            for field in self.rest {
-                out.u16(field);
-            }
-        });
+        let start = out.begin(InfoType::APM);
+        out.u16(self.version);
+        out.u16(self.cseg);
+        out.u32(self.offset);
+        for field in self.rest {
+            out.u16(field);
+        }
+        out.end(start);
     }
 }
 
@@ -45,10 +45,11 @@ pub struct EfiTables {
 impl EfiTables {
     fn pointer(&self, out: &mut Writer<'_>, kinds: [InfoType; 2], value: u64) {
         let [kind32, kind64] = kinds;
+        let number = value.to_le_bytes();
         if self.wide {
-            out.tag(kind64, |out| out.u64(value));
+            out.tag(kind64, &[], &number);
         } else {
-            out.tag(kind32, |out| out.u32(low32(value)));
+            out.tag(kind32, &[low32(value)], &[]);
         }
     }
 
@@ -58,7 +59,7 @@ impl EfiTables {
     }
 
     pub(super) fn write_alive(&self, out: &mut Writer<'_>) {
-        out.tag(InfoType::EFI_BOOT_SERVICES, |_| {});
+        out.tag(InfoType::EFI_BOOT_SERVICES, &[], &[]);
         let kinds = [InfoType::EFI32_IMAGE, InfoType::EFI64_IMAGE];
         self.pointer(out, kinds, self.image_handle);
     }
@@ -67,5 +68,5 @@ impl EfiTables {
 /// Writes the tag of a network interface's DHCP acknowledgement (Multiboot2,
 /// 3.6.18).
 pub fn network(out: &mut Writer<'_>, acknowledgement: &[u8]) {
-    out.tag(InfoType::NETWORK, |out| out.bytes(acknowledgement));
+    out.tag(InfoType::NETWORK, &[], acknowledgement);
 }

@@ -3,15 +3,13 @@
 
 use super::{InfoType, Writer};
 use crate::units::Span;
-use crate::units::low32;
 
-/// Writes the tag of a module that lies at `memory`, physical and below
-/// 4 GiB; `command_line` carries its NUL (Multiboot2, 3.6.6).
-pub fn module(out: &mut Writer<'_>, memory: &Span, command_line: &[u8]) {
-    out.tag(InfoType::MODULE, |out| {
-        out.words(&[low32(memory.start), low32(memory.end)]);
-        out.bytes(command_line);
-    });
+/// Writes the tag of a module that lies at `memory`, or is empty;
+/// `command_line` carries its NUL (Multiboot2, 3.6.6).
+pub fn module(out: &mut Writer<'_>, memory: Option<&Span>, command_line: &[u8]) {
+    // A module that ends at 4 GiB has the end 0, as in C.
+    let place = memory.map_or([0, 0], |span| [span.first, span.last.wrapping_add(1)]);
+    out.tag(InfoType::MODULE, &place, command_line);
 }
 
 /// Section headers of an ELF image, with the addresses where sections lie
@@ -30,9 +28,7 @@ pub struct ElfSections<'a> {
 
 impl ElfSections<'_> {
     pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.tag(InfoType::ELF_SECTIONS, |out| {
-            out.words(&[self.count, self.entry_size, self.name_index]);
-            out.bytes(self.headers);
-        });
+        let numbers = [self.count, self.entry_size, self.name_index];
+        out.tag(InfoType::ELF_SECTIONS, &numbers, self.headers);
     }
 }

@@ -3,15 +3,12 @@
 
 use super::{InfoType, Writer};
 use crate::plan::placement::MAP_ENTRY;
-use crate::units::{low32, wide};
+use crate::units::short;
 
 /// Writes the memory map; `map` has entries of 24 bytes as the kernel takes
 /// them (Multiboot2, 3.6.8).
 pub(super) fn map(out: &mut Writer<'_>, map: &[u8]) {
-    out.tag(InfoType::MEMORY_MAP, |out| {
-        out.words(&[low32(wide(MAP_ENTRY)), 0]);
-        out.bytes(map);
-    });
+    out.tag(InfoType::MEMORY_MAP, &[short(MAP_ENTRY), 0], map);
 }
 
 /// The place of the EFI memory map, which UEFI fills at the moment when boot

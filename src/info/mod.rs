@@ -109,9 +109,9 @@ impl Facts<'_> {
     pub fn write(&self, out: &mut Writer<'_>) {
         out.u32(0); // total size: known at the end
         out.u32(0);
-        out.tag(InfoType::LOAD_BASE, |out| out.u32(self.load_base));
-        out.tag(InfoType::COMMAND_LINE, |out| out.bytes(self.command_line));
-        out.tag(InfoType::LOADER_NAME, |out| out.bytes(self.loader_name));
+        out.tag(InfoType::LOAD_BASE, &[self.load_base], &[]);
+        out.tag(InfoType::COMMAND_LINE, &[], self.command_line);
+        out.tag(InfoType::LOADER_NAME, &[], self.loader_name);
         if let Some(apm) = &self.apm {
             apm.write(out);
         }
@@ -121,11 +121,11 @@ impl Facts<'_> {
         }
         self.sections.write(out);
         if let Some((_, sizes)) = self.memory {
-            out.tag(InfoType::BASIC_MEMORY, |out| out.words(&sizes));
+            out.tag(InfoType::BASIC_MEMORY, &sizes, &[]);
         }
         out.bytes(self.network);
         if let Some(device) = self.boot_device {
-            out.tag(InfoType::BOOT_DEVICE, |out| out.words(&device));
+            out.tag(InfoType::BOOT_DEVICE, &device, &[]);
         }
         if let Some(vbe) = self.vbe {
             vbe.write(out);
@@ -141,7 +141,7 @@ impl Facts<'_> {
             .zip(self.acpi)
         {
             if let Some(rsdp) = rsdp {
-                out.tag(kind, |out| out.bytes(rsdp));
+                out.tag(kind, &[], rsdp);
             }
         }
         if let Some(efi) = &self.efi
@@ -154,6 +154,6 @@ impl Facts<'_> {
 
 /// Writes the end tag and the total size.
 pub fn close(out: &mut Writer<'_>) {
-    out.tag(InfoType::END, |_| {});
+    out.tag(InfoType::END, &[], &[]);
     out.patch_u32(0, out.len());
 }

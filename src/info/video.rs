@@ -21,13 +21,13 @@ pub struct VbeInfo<'a> {
 
 impl VbeInfo<'_> {
     pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.tag(InfoType::VBE, |out| {
-            out.u16(self.mode);
-            for field in self.interface {
-                out.u16(field);
-            }
-            out.bytes(self.blocks);
-        });
+        let start = out.begin(InfoType::VBE);
+        out.u16(self.mode);
+        for field in self.interface {
+            out.u16(field);
+        }
+        out.bytes(self.blocks);
+        out.end(start);
     }
 }
 
@@ -55,24 +55,24 @@ pub struct Framebuffer<'a> {
 
 impl Framebuffer<'_> {
     pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.tag(InfoType::FRAMEBUFFER, |out| {
-            out.u64(self.address);
-            out.words(&self.pitch_width_height);
-            out.u8(self.bpp);
-            out.u8(match self.pixels {
-                Pixels::Indexed(_) => 0,
-                Pixels::Rgb(_) => 1,
-                Pixels::EgaText => 2,
-            });
-            out.u16(0);
-            match &self.pixels {
-                Pixels::Indexed(palette) => {
-                    out.u16(u16::try_from(palette.len() / 3).unwrap_or_default());
-                    out.bytes(palette);
-                }
-                Pixels::Rgb(masks) => out.bytes(masks),
-                Pixels::EgaText => {}
-            }
+        let start = out.begin(InfoType::FRAMEBUFFER);
+        out.u64(self.address);
+        out.words(&self.pitch_width_height);
+        out.u8(self.bpp);
+        out.u8(match self.pixels {
+            Pixels::Indexed(_) => 0,
+            Pixels::Rgb(_) => 1,
+            Pixels::EgaText => 2,
         });
+        out.u16(0);
+        match &self.pixels {
+            Pixels::Indexed(palette) => {
+                out.u16(u16::try_from(palette.len() / 3).unwrap_or_default());
+                out.bytes(palette);
+            }
+            Pixels::Rgb(masks) => out.bytes(masks),
+            Pixels::EgaText => {}
+        }
+        out.end(start);
     }
 }

@@ -3,10 +3,10 @@
 //! it writes. One sequence of calls serves both, so the two cannot disagree.
 
 use super::InfoType;
-use crate::units::{align_up, low32, narrow, wide};
+use crate::units::short;
 
 /// Tags start on multiples of this, in bytes (Multiboot2, 3.6.2).
-const TAG_ALIGN: u64 = 8;
+const TAG_ALIGN: usize = 8;
 
 /// Little-endian bytes into memory that may be too short; what does not fit
 /// is counted only.
@@ -90,30 +90,36 @@ impl<'a> Writer<'a> {
             .get_mut(position..)
             .and_then(|b| b.first_chunk_mut());
         if let Some(field) = field {
-            *field = low32(wide(len)).to_le_bytes();
+            *field = short(len).to_le_bytes();
         }
     }
 
-    /// Appends a tag: type, size, what `fields` writes, and padding, which the
-    /// size does not count (Multiboot2, 3.6.2).
-    pub fn tag(&mut self, kind: InfoType, fields: impl FnOnce(&mut Self)) {
+    /// Appends a tag of 32-bit numbers and, behind them, bytes.
+    pub fn tag(&mut self, kind: InfoType, words: &[u32], bytes: &[u8]) {
         let start = self.begin(kind);
-        fields(self);
+        self.words(words);
+        self.bytes(bytes);
         self.end(start);
     }
 
-    /// Starts a tag and returns its position.
+    /// Starts a tag: type, and a size that [`Writer::end`] fills in. Returns its
+    /// position.
     pub fn begin(&mut self, kind: InfoType) -> usize {
         let start = self.len;
         self.words(&[kind.0, 0]);
         start
     }
 
-    /// Ends the tag at `start`: its size, and padding.
+    /// Ends the tag at `start`: its size, and padding, which the size does not
+    /// count (Multiboot2, 3.6.2).
     pub fn end(&mut self, start: usize) {
         self.patch_u32(start.saturating_add(4), self.len.saturating_sub(start));
-        let padded = narrow(align_up(wide(self.len), TAG_ALIGN));
-        self.zeroes(padded.saturating_sub(self.len));
+        let over = self.len % TAG_ALIGN;
+        self.zeroes(if over == 0 {
+            0
+        } else {
+            TAG_ALIGN.saturating_sub(over)
+        });
     }
 
     /// Passes over `len` bytes that are there already.
@@ -137,8 +143,8 @@ mod tests {
     use super::*;
 
     fn sequence(out: &mut Writer<'_>) {
-        out.tag(InfoType::COMMAND_LINE, |out| out.bytes(b"abc\0"));
-        out.tag(InfoType::END, |_| {});
+        out.tag(InfoType::COMMAND_LINE, &[], b"abc\0");
+        out.tag(InfoType::END, &[], &[]);
     }
 
     #[test]

@@ -56,10 +56,10 @@ impl Modes {
         self.number(wish.width).push(b"x").number(wish.height)
     }
 
-    /// The list with its NUL.
+    /// The list, and at least one NUL behind it.
     #[must_use]
-    pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.text).unwrap_or_default()
+    pub fn text(&self) -> &[u8] {
+        &self.text
     }
 }
 
@@ -142,7 +142,10 @@ mod tests {
     fn value(console: Console, vga_text: bool, wish: [u32; 3]) -> Option<String> {
         match choose(&params(console, vga_text, wish)).unwrap() {
             Choice::None => None,
-            Choice::Modes(modes) => Some(modes.as_c_str().to_str().unwrap().into()),
+            Choice::Modes(modes) => {
+                let text = CStr::from_bytes_until_nul(modes.text()).unwrap();
+                Some(text.to_str().unwrap().into())
+            }
         }
     }
 

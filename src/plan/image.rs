@@ -5,43 +5,43 @@
 //! from here on.
 
 use crate::error::{Error, Kind, Result};
-use crate::params::{Address, LoadParams};
-use crate::table::{Bytes, Record, Table, set_word};
-use crate::units::{FOUR_GIB, PhysAddr, Span, low32};
+use crate::params::LoadParams;
+use crate::table::{Bytes, Record, Table, Words};
+use crate::units::{FOUR_GIB, Span, low32};
 use crate::wire::elf::{self, FileHeader, HeaderTable, PT_LOAD, Program};
-use crate::wire::u64_at;
 
 /// A part of the image: memory, and the file range that fills its start. What
-/// the file does not fill is zeroed. All numbers are bytes.
+/// the file does not fill is zeroed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Physical memory that the part takes, at its link address.
     pub memory: Span,
-    /// Offset of its contents in the file.
+    /// Offset of its contents in the file, in bytes.
     pub offset: u64,
     /// Bytes of contents.
-    pub file_size: u64,
+    pub file_size: u32,
     /// Number of its program header.
-    pub index: u64,
+    pub index: u32,
 }
 
-impl Record for Segment {
-    const LEN: usize = 40;
+/// Words of a segment's record that hold its address and its offset.
+const BY_ADDRESS: usize = 0;
+const BY_OFFSET: usize = 2;
 
-    fn load(bytes: &[u8]) -> Self {
+impl Record for Segment {
+    fn from_words(&[first, last, high, low, file_size, index]: &Words) -> Self {
         Self {
-            memory: Span::load(bytes),
-            offset: u64_at(bytes, 16),
-            file_size: u64_at(bytes, 24),
-            index: u64_at(bytes, 32),
+            memory: Span { first, last },
+            offset: u64::from(high) << 32 | u64::from(low),
+            file_size,
+            index,
         }
     }
 
-    fn store(&self, bytes: &mut [u8]) {
-        self.memory.store(bytes);
-        set_word(bytes, 16, self.offset);
-        set_word(bytes, 24, self.file_size);
-        set_word(bytes, 32, self.index);
+    fn to_words(&self) -> Words {
+        let Span { first, last } = self.memory;
+        let (high, low) = (low32(self.offset >> 32), low32(self.offset));
+        [first, last, high, low, self.file_size, self.index]
     }
 }
 
@@ -58,24 +58,24 @@ impl Segment {
         if program.kind != PT_LOAD || (file == 0 && memory == 0) {
             return Ok(None);
         }
+        let refuse = |kind, first, second| {
+            let numbers = [index.into(), first, second];
+            Err(Error::new(kind, &numbers))
+        };
         if file > memory {
-            return Err(Error::new(Kind::SegmentSize, &[index.into(), file, memory]));
+            return refuse(Kind::SegmentSize, file, memory);
         }
-        let span = Span::new(PhysAddr(paddr), memory);
-        if span.end > FOUR_GIB {
-            return Err(Error::new(
-                Kind::SegmentRange,
-                &[index.into(), paddr, memory],
-            ));
+        if paddr.saturating_add(memory) > FOUR_GIB {
+            return refuse(Kind::SegmentRange, paddr, memory);
         }
         if file > 0 && program.offset.saturating_add(file) > file_size {
-            return Err(Error::new(Kind::FileEnd, &[]));
+            return refuse(Kind::FileEnd, 0, 0);
         }
-        Ok(Some(Self {
-            memory: span,
+        Ok(Span::clip(paddr, memory).map(|memory| Self {
+            memory,
             offset: program.offset,
-            file_size: file,
-            index: index.into(),
+            file_size: low32(file), // below 4 GiB, as the memory is
+            index,
         }))
     }
 }
@@ -103,24 +103,26 @@ pub struct Programs<'a> {
 }
 
 impl Programs<'_> {
-    fn iter(&self) -> impl Iterator<Item = (u32, Program)> + '_ {
-        (0..self.table.count).map(|index| {
-            let bytes = elf::entry(&self.table, self.bytes, index);
-            (index, Program::parse(self.file.class, bytes))
-        })
+    fn get(&self, index: u32) -> Program {
+        let bytes = elf::entry(&self.table, self.bytes, index);
+        Program::parse(self.file.class, bytes)
     }
 
     /// The physical address of the ELF header's entry: the first loaded
     /// segment whose virtual range holds it decides.
-    fn entry(&self) -> Result<u64> {
-        let entry = self.file.entry;
-        self.iter()
-            .filter(|(_, program)| program.kind == PT_LOAD)
-            .find_map(|(_, program)| {
-                let inside = entry.checked_sub(program.vaddr)?;
-                (inside < program.memory_size).then(|| program.paddr.saturating_add(inside))
-            })
-            .ok_or_else(|| Error::new(Kind::EntryNotInSegment, &[]))
+    fn entry(&self) -> Result<u32> {
+        for index in 0..self.table.count {
+            let program = self.get(index);
+            let inside = self.file.entry.checked_sub(program.vaddr);
+            if let Some(inside) = inside
+                && program.kind == PT_LOAD
+                && inside < program.memory_size
+            {
+                // A loaded segment ends below 4 GiB.
+                return Ok(low32(program.paddr.saturating_add(inside)));
+            }
+        }
+        Err(Error::new(Kind::EntryNotInSegment, &[]))
     }
 }
 
@@ -137,16 +139,16 @@ pub fn plan_elf<B: Bytes>(
     file_size: u64,
     mut segments: Table<Segment, B>,
 ) -> Result<ImagePlan<B>> {
-    for (index, program) in programs.iter() {
-        if let Some(segment) = Segment::new(&program, index, file_size)? {
+    for index in 0..programs.table.count {
+        if let Some(segment) = Segment::new(&programs.get(index), index, file_size)? {
             segments.push(&segment);
         }
     }
-    segments.sort_by_key(|segment| segment.memory.start);
+    segments.sort_by_words(BY_ADDRESS);
     let extent = check_overlap(&segments)?;
     let entry = match params.entry {
         Some(entry) => entry,
-        None => low32(programs.entry()?), // a loaded segment is below 4 GiB
+        None => programs.entry()?,
     };
     finish(params, segments, extent, entry)
 }
@@ -157,30 +159,28 @@ fn check_overlap<B: Bytes>(segments: &Table<Segment, B>) -> Result<Span> {
     let mut before: Option<Segment> = None;
     for segment in segments.iter() {
         if let Some(before) = before
-            && segment.memory.start < before.memory.end
+            && segment.memory.first <= before.memory.last
         {
-            let last = |span: Span| span.end.saturating_sub(1);
             let (a, b) = (before.memory, segment.memory);
             let both = [
                 before.index,
-                a.start,
-                last(a),
+                a.first,
+                a.last,
                 segment.index,
-                b.start,
-                last(b),
+                b.first,
+                b.last,
             ];
-            return Err(Error::new(Kind::Overlap, &both));
+            return Err(Error::new(Kind::Overlap, &both.map(u64::from)));
         }
         before = Some(segment);
     }
-    let ends = (segments.get(0), before);
-    let (Some(first), Some(last)) = ends else {
-        return Err(Error::new(Kind::NoSegment, &[]));
-    };
-    Ok(Span {
-        start: first.memory.start,
-        end: last.memory.end,
-    })
+    match (segments.get(0), before) {
+        (Some(lowest), Some(highest)) => Ok(Span {
+            first: lowest.memory.first,
+            last: highest.memory.last,
+        }),
+        _ => Err(Error::new(Kind::NoSegment, &[])),
+    }
 }
 
 /// Plans a flat file of `file_size` bytes; `segments` has room for one part
@@ -188,58 +188,71 @@ fn check_overlap<B: Bytes>(segments: &Table<Segment, B>) -> Result<Span> {
 ///
 /// # Errors
 ///
-/// [`Kind::AddressTag`], [`Kind::FileEnd`], [`Kind::UnknownSize`],
-/// [`Kind::EntryOutside`].
+/// [`Kind::HeaderAddr`], [`Kind::LoadEnd`], [`Kind::BssEnd`],
+/// [`Kind::ImageEnd`], [`Kind::FileEnd`], [`Kind::UnknownSize`],
+/// [`Kind::EntryOutside`]; [`Kind::NoSegment`] without an address tag.
 pub fn plan_flat<B: Bytes>(
     params: &LoadParams,
-    address: &Address,
     file_size: Option<u64>,
     mut segments: Table<Segment, B>,
 ) -> Result<ImagePlan<B>> {
-    let fault = |kind, found: u64, limit: u64| Err(Error::new(kind, &[found, limit]));
-    let header_offset = u64::from(params.header_offset);
-    let header = u64::from(address.header);
-    let (load, offset) = if address.load == u32::MAX {
-        match header.checked_sub(header_offset) {
-            Some(load) => (load, 0),
-            None => return fault(Kind::HeaderAddr, header, header_offset),
-        }
-    } else {
-        let load = u64::from(address.load);
-        let before = header.checked_sub(load);
-        match before.and_then(|before| header_offset.checked_sub(before)) {
-            Some(offset) => (load, offset),
-            None => return fault(Kind::HeaderAddr, header, header_offset),
+    let refuse = |kind, found, limit| Err(Error::new(kind, &[found, limit]));
+    let Some(address) = &params.address else {
+        return refuse(Kind::NoSegment, 0, 0);
+    };
+    let header_offset = params.header_offset;
+    // Where the file would lie if it was loaded from its first byte.
+    let start = address.header.checked_sub(header_offset);
+    let (load, offset) = match (address.load, start) {
+        (u32::MAX, Some(start)) => (start, Some(0)),
+        (u32::MAX, None) => (0, None),
+        (load, _) => {
+            let before = address.header.checked_sub(load);
+            (
+                load,
+                before.and_then(|before| header_offset.checked_sub(before)),
+            )
         }
     };
+    let Some(offset) = offset else {
+        return refuse(
+            Kind::HeaderAddr,
+            address.header.into(),
+            header_offset.into(),
+        );
+    };
+    let (load, offset) = (u64::from(load), u64::from(offset));
 
     let load_end = u64::from(address.load_end);
-    let load_size = match file_size {
-        Some(size) if load_end == 0 => size.saturating_sub(offset),
-        None if load_end == 0 => return Err(Error::new(Kind::UnknownSize, &[])),
-        _ if load_end <= load => return fault(Kind::LoadEnd, load_end, load),
-        _ => load_end.saturating_sub(load),
+    let load_size = if load_end != 0 {
+        if load_end <= load {
+            return refuse(Kind::LoadEnd, load_end, load);
+        }
+        load_end.saturating_sub(load)
+    } else {
+        match file_size {
+            Some(size) => size.saturating_sub(offset),
+            None => return refuse(Kind::UnknownSize, 0, 0),
+        }
     };
     if offset.saturating_add(load_size) > file_size.unwrap_or(u64::MAX) {
-        return Err(Error::new(Kind::FileEnd, &[]));
+        return refuse(Kind::FileEnd, 0, 0);
     }
 
     let end = load.saturating_add(load_size);
     let bss_end = u64::from(address.bss_end);
     if bss_end != 0 && bss_end < end {
-        return fault(Kind::BssEnd, bss_end, end);
+        return refuse(Kind::BssEnd, bss_end, end);
     }
-    let extent = Span {
-        start: load,
-        end: end.max(bss_end),
+    let end = end.max(bss_end);
+    let extent = Span::clip(load, end.saturating_sub(load)).filter(|_| end <= FOUR_GIB);
+    let Some(extent) = extent else {
+        return refuse(Kind::ImageEnd, end, load);
     };
-    if extent.is_empty() || extent.end > FOUR_GIB {
-        return fault(Kind::ImageEnd, extent.end, load);
-    }
     segments.push(&Segment {
         memory: extent,
         offset,
-        file_size: load_size,
+        file_size: low32(load_size),
         index: 0,
     });
     // LoadParams has made sure that a flat file has an entry tag.
@@ -254,21 +267,26 @@ fn finish<B: Bytes>(
     extent: Span,
     entry: u32,
 ) -> Result<ImagePlan<B>> {
-    let start = Span::new(PhysAddr(entry.into()), 1);
-    if !segments.iter().any(|s| s.memory.contains(&start)) {
-        return Err(Error::new(Kind::EntryOutside, &[entry.into()]));
-    }
-    if params.placement.is_some() {
-        let mut next = extent.end;
-        for index in (0..segments.len()).rev() {
-            if let Some(mut segment) = segments.get(index) {
-                segment.memory.end = next;
-                next = segment.memory.start;
+    let start = Span {
+        first: entry,
+        last: entry,
+    };
+    let mut inside = false;
+    let mut last = extent.last;
+    for index in (0..segments.len()).rev() {
+        if let Some(mut segment) = segments.get(index) {
+            inside |= segment.memory.contains(&start);
+            if params.placement.is_some() {
+                segment.memory.last = last;
+                last = segment.memory.first.saturating_sub(1);
                 segments.set(index, &segment);
             }
         }
     }
-    segments.sort_by_key(|segment| segment.offset);
+    if !inside {
+        return Err(Error::new(Kind::EntryOutside, &[entry.into()]));
+    }
+    segments.sort_by_words(BY_OFFSET);
     Ok(ImagePlan {
         segments,
         extent,

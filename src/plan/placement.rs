@@ -3,8 +3,8 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::params::{Firmware, Placement, Preference};
-use crate::table::{Bytes, Table};
-use crate::units::{FOUR_GIB, PAGE, PhysAddr, Span, align_down, align_up};
+use crate::table::{Bytes, RECORD_LEN, Table};
+use crate::units::{PAGE, PhysAddr, Span, align_down, align_up};
 use crate::wire::{u32_at, u64_at};
 
 /// Memory that may be used (GRUB, `GRUB_MEMORY_AVAILABLE`).
@@ -15,43 +15,46 @@ pub const AVAILABLE: u32 = 1;
 /// (Multiboot2, 3.6.8).
 pub const MAP_ENTRY: usize = 24;
 
-/// Where the 32-bit hand-over puts its code, in bytes (GRUB,
+/// Where the 32-bit hand-over puts its code (GRUB,
 /// grub-core/lib/i386/relocator.c).
 const TRAMPOLINE: Span = Span {
-    start: 0x1000,
-    end: 0x9_a000,
+    first: 0x1000,
+    last: 0x9_9fff,
 };
 
 /// Bytes that the hand-over code is given there; GRUB's needs 208.
-const TRAMPOLINE_LEN: u64 = 0x200;
+const TRAMPOLINE_LEN: u32 = 0x200;
 
 /// On a BIOS, memory below this is the last choice.
-const ONE_MIB: u64 = 1 << 20;
+const ONE_MIB: u32 = 1 << 20;
 
-/// Something that needs memory, and where it may lie. All numbers are bytes.
+/// Something that needs memory, and where it may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// How much.
-    pub size: u64,
-    /// Lowest address.
-    pub min: u64,
-    /// The end must not pass this address.
-    pub limit: u64,
+    /// How many bytes, at least one.
+    pub size: u32,
+    /// Every byte lies in here.
+    pub window: Span,
     /// Power of two that the address is a multiple of.
-    pub align: u64,
+    pub align: u32,
     /// Which end of the window is better.
     pub preference: Preference,
 }
 
+/// Everything below 4 GiB but the page at address 0.
+const ANYWHERE: Span = Span {
+    first: PAGE,
+    last: u32::MAX,
+};
+
 impl Request {
-    /// Wish of a module, a section or the boot information: the lowest
-    /// address below 4 GiB.
+    /// Wish of a module, a section or the boot information: `size` bytes at
+    /// the lowest address.
     #[must_use]
-    pub fn lowest(size: u64, align: u64) -> Self {
+    pub fn lowest(size: u32, align: u32) -> Self {
         Self {
             size,
-            min: PAGE,
-            limit: FOUR_GIB,
+            window: ANYWHERE,
             align,
             preference: Preference::Low,
         }
@@ -62,20 +65,22 @@ impl Request {
     /// # Errors
     ///
     /// [`Kind::PlacementRange`] when the tag's window is smaller.
-    pub fn image(size: u64, placement: &Placement) -> Result<Self> {
-        let limit = u64::from(placement.max);
-        let min = u64::from(placement.min);
-        match limit.checked_sub(size) {
-            Some(highest) if min <= highest => {}
-            _ => return Err(Error::new(Kind::PlacementRange, &[])),
+    pub fn image(size: u32, placement: &Placement) -> Result<Self> {
+        // The tag bounds the image's end, so the byte there is outside.
+        let highest = placement.max.checked_sub(size);
+        let last = placement.max.checked_sub(1);
+        match (highest, last) {
+            (Some(highest), Some(last)) if placement.min <= highest => Ok(Self {
+                size,
+                window: Span {
+                    first: placement.min.max(PAGE),
+                    last,
+                },
+                align: placement.align,
+                preference: placement.preference,
+            }),
+            _ => Err(Error::new(Kind::PlacementRange, &[])),
         }
-        Ok(Self {
-            size,
-            min: min.max(PAGE),
-            limit,
-            align: placement.align.into(),
-            preference: placement.preference,
-        })
     }
 
     /// Wish of something that has no choice.
@@ -83,8 +88,7 @@ impl Request {
     pub fn fixed(span: &Span) -> Self {
         Self {
             size: span.len(),
-            min: span.start,
-            limit: span.end,
+            window: *span,
             align: 1,
             preference: Preference::Low,
         }
@@ -93,39 +97,36 @@ impl Request {
     /// Tells whether `span` is what was wished for.
     #[must_use]
     pub fn allows(&self, span: &Span) -> bool {
-        let window = Span {
-            start: self.min,
-            end: self.limit.min(FOUR_GIB),
-        };
-        window.contains(span) && align_down(span.start, self.align) == span.start
+        self.window.contains(span) && align_down(span.first, self.align) == span.first
     }
 
     /// The error for a wish that cannot be met.
     #[must_use]
     pub fn no_room(&self) -> Error {
-        Error::new(Kind::NoRoom, &[self.size, self.min, self.limit])
+        let Span { first, last } = self.window;
+        Error::new(Kind::NoRoom, &[self.size, first, last].map(u64::from))
     }
 
-    /// The address in `span` that suits best.
-    fn fit(&self, span: &Span) -> Option<u64> {
-        let limit = span.end.min(self.limit);
-        let lowest = align_up(span.start.max(self.min), self.align);
-        let highest = align_down(limit.checked_sub(self.size)?, self.align);
-        if lowest > highest {
-            return None;
-        }
-        Some(match self.preference {
-            Preference::Low => lowest,
-            Preference::High => highest,
+    /// The lowest and the highest address in `free`, if one fits.
+    #[must_use]
+    pub fn fits(&self, free: &Span) -> Option<Span> {
+        let lowest = align_up(free.first.max(self.window.first), self.align)?;
+        let last = free.last.min(self.window.last);
+        let highest = last.checked_sub(self.size.checked_sub(1)?)?;
+        let highest = align_down(highest, self.align);
+        (lowest <= highest).then_some(Span {
+            first: lowest,
+            last: highest,
         })
     }
 }
 
-/// The entries of a memory map as ranges and types.
+/// The entries of a memory map below 4 GiB as ranges and types.
 pub fn entries(map: &[u8]) -> impl Iterator<Item = (Span, u32)> + '_ {
-    map.chunks_exact(MAP_ENTRY).map(|entry| {
-        let span = Span::new(PhysAddr(u64_at(entry, 0)), u64_at(entry, 8));
-        (span, u32_at(entry, 16))
+    let (entries, _) = map.as_chunks::<MAP_ENTRY>();
+    entries.iter().filter_map(|entry| {
+        let span = Span::clip(u64_at(entry, 0), u64_at(entry, 8))?;
+        Some((span, u32_at(entry, 16)))
     })
 }
 
@@ -139,7 +140,8 @@ impl<B: Bytes> FreeMemory<B> {
     #[must_use]
     pub fn bytes_for(map: &[u8], taken: usize) -> usize {
         let entries = map.len() / MAP_ENTRY;
-        Table::<Span, B>::bytes_for(entries.saturating_add(taken))
+        let ranges = entries.saturating_add(taken).saturating_add(1);
+        ranges.saturating_mul(RECORD_LEN)
     }
 
     /// Reads the map into `buffer` and takes out what is `taken` and the page
@@ -148,14 +150,14 @@ impl<B: Bytes> FreeMemory<B> {
         let mut free = Table::new(buffer);
         for (span, kind) in entries(map) {
             if kind == AVAILABLE {
-                free.push(&Span {
-                    start: span.start.max(PAGE),
-                    end: span.end.min(FOUR_GIB),
-                });
+                free.push(&span);
             }
         }
-        free.sort_by_key(|span| span.start);
-        free.merge();
+        free.tidy();
+        free.subtract(&Span {
+            first: 0,
+            last: PAGE - 1,
+        });
         for (span, kind) in entries(map) {
             if kind != AVAILABLE {
                 free.subtract(&span);
@@ -164,7 +166,7 @@ impl<B: Bytes> FreeMemory<B> {
         for span in taken.iter() {
             free.subtract(&span);
         }
-        free.sort_by_key(|span| span.start);
+        free.tidy();
         Self(free)
     }
 
@@ -172,47 +174,40 @@ impl<B: Bytes> FreeMemory<B> {
     /// the start of the lowest free range (GRUB takes the lowest address of
     /// its window, grub-core/lib/relocator.c).
     pub fn spare_trampoline(&mut self) {
-        if let Some((index, lowest)) = self.lowest()
-            && lowest.start < TRAMPOLINE.end
+        if let Some(lowest) = self.0.get(0)
+            && lowest.first <= TRAMPOLINE.last
         {
-            let start = lowest.start.saturating_add(PAGE).min(lowest.end);
-            self.0.set(index, &Span { start, ..lowest });
+            self.0.subtract(&Span {
+                first: lowest.first,
+                last: lowest.first | (PAGE - 1),
+            });
+            self.0.tidy();
         }
-    }
-
-    fn lowest(&self) -> Option<(usize, Span)> {
-        let mut spans = (0..self.0.len()).filter_map(|i| Some((i, self.0.get(i)?)));
-        spans.find(|(_, span)| !span.is_empty())
     }
 
     /// Tells whether every byte of `span` is free.
     pub fn holds(&self, span: &Span) -> bool {
-        self.0.contain(span)
+        self.0.iter().any(|free| free.contains(span))
     }
 
     /// The address that suits `request` best; on a BIOS, memory below 1 MiB
     /// only if nothing above fits, since GRUB's heap starts there.
     pub fn place(&self, request: &Request, firmware: Firmware) -> Option<PhysAddr> {
-        let above = Request {
-            min: request.min.max(ONE_MIB),
-            ..*request
-        };
-        let first = if firmware == Firmware::Bios {
-            &above
-        } else {
-            request
-        };
-        self.search(first)
-            .or_else(|| self.search(request))
-            .map(PhysAddr)
-    }
-
-    fn search(&self, request: &Request) -> Option<u64> {
-        let mut fits = self.0.iter().filter_map(|span| request.fit(&span));
-        match request.preference {
-            Preference::Low => fits.next(),
-            Preference::High => fits.next_back(),
+        let mut best = None;
+        for free in self.0.iter() {
+            let Some(fits) = request.fits(&free) else {
+                continue;
+            };
+            if request.preference == Preference::High {
+                best = Some(fits.last);
+                continue;
+            }
+            best = best.or(Some(fits.first));
+            if firmware != Firmware::Bios || free.first >= ONE_MIB {
+                return Some(PhysAddr(fits.first));
+            }
         }
+        best.map(PhysAddr)
     }
 
     /// Checks memory that has no choice.
@@ -222,19 +217,23 @@ impl<B: Bytes> FreeMemory<B> {
     /// [`Kind::NotFree`] with the first byte that is not free and the type
     /// that `map` gives it.
     pub fn check_fixed(&self, wanted: &Span, map: &[u8]) -> Result {
-        let Some(PhysAddr(at)) = self.0.first_missing(wanted) else {
-            return Ok(());
-        };
-        let byte = Span::new(PhysAddr(at), 1);
-        let kind = entries(map)
-            .find(|(span, kind)| *kind != AVAILABLE && span.contains(&byte))
-            .or_else(|| entries(map).find(|(span, _)| span.contains(&byte)));
-        let kind = kind.map_or(0, |(_, kind)| kind);
-        let last = wanted.end.saturating_sub(1);
-        Err(Error::new(
-            Kind::NotFree,
-            &[wanted.start, last, at, kind.into()],
-        ))
+        let mut at = wanted.first;
+        for free in self.0.iter() {
+            if free.first <= at && at <= free.last {
+                if free.last >= wanted.last {
+                    return Ok(());
+                }
+                at = free.last.saturating_add(1);
+            }
+        }
+        let mut kind = 0;
+        for (span, found) in entries(map) {
+            if span.first <= at && at <= span.last && kind <= AVAILABLE {
+                kind = found;
+            }
+        }
+        let numbers = [wanted.first, wanted.last, at, kind];
+        Err(Error::new(Kind::NotFree, &numbers.map(u64::from)))
     }
 }
 
@@ -249,20 +248,23 @@ impl<B: Bytes> FreeMemory<B> {
 ///
 /// [`Kind::NoRoom`].
 pub fn check_trampoline<B: Bytes>(usable: &FreeMemory<B>, taken: &Table<Span, B>) -> Result {
-    let mut at = usable.lowest().map_or(0, |(_, span)| span.start);
+    let start = usable.0.get(0).map_or(0, |span| span.first);
+    let mut code = Span::new(PhysAddr(start), TRAMPOLINE_LEN);
     for span in taken.iter() {
-        if span.start < at.saturating_add(TRAMPOLINE_LEN) && at < span.end {
-            at = span.end;
+        if code.is_some_and(|code| code.overlaps(&span)) {
+            code = Span::new(PhysAddr(span.last.saturating_add(1)), TRAMPOLINE_LEN);
         }
     }
-    let code = Span::new(PhysAddr(at), TRAMPOLINE_LEN);
-    if TRAMPOLINE.contains(&code) && usable.holds(&code) {
+    if code.is_some_and(|code| TRAMPOLINE.contains(&code) && usable.holds(&code)) {
         return Ok(());
     }
-    Err(Error::new(
-        Kind::NoRoom,
-        &[TRAMPOLINE_LEN, TRAMPOLINE.start, TRAMPOLINE.end],
-    ))
+    Err(Request {
+        size: TRAMPOLINE_LEN,
+        window: TRAMPOLINE,
+        align: 1,
+        preference: Preference::Low,
+    }
+    .no_room())
 }
 
 #[cfg(test)]
@@ -281,10 +283,11 @@ mod tests {
         bytes
     }
 
-    fn free(map: &[u8], taken: &[(u64, u64)]) -> FreeMemory<Vec<u8>> {
+    fn free(map: &[u8], taken: &[(u32, u32)]) -> FreeMemory<Vec<u8>> {
         let mut table = Table::new(vec![0; 1024]);
-        for &(start, end) in taken {
-            table.push(&Span { start, end });
+        for &(first, end) in taken {
+            let last = end - 1;
+            table.push(&Span { first, last });
         }
         let len = FreeMemory::<Vec<u8>>::bytes_for(map, taken.len());
         FreeMemory::new(map, &table, vec![0; len])
@@ -297,11 +300,11 @@ mod tests {
         (0xfffc_0000, 0x1_0000_0000, 2),
     ];
 
-    fn window(min: u64, limit: u64, preference: Preference) -> Request {
+    fn window(first: u32, limit: u32, preference: Preference) -> Request {
+        let last = limit - 1;
         Request {
             size: 0x80_0000,
-            min,
-            limit,
+            window: Span { first, last },
             align: 0x20_0000,
             preference,
         }
@@ -336,7 +339,10 @@ mod tests {
             Some(PhysAddr(0x1000))
         );
         let below = Request {
-            limit: 0x8_0000,
+            window: Span {
+                first: PAGE,
+                last: 0x7_ffff,
+            },
             ..request
         };
         assert_eq!(free.place(&below, Firmware::Bios), Some(PhysAddr(0x1000)));
@@ -359,8 +365,8 @@ mod tests {
         let list = [(0x10_0000, 0x80_0000, 1), (0x20_0000, 0x20_1000, 4)];
         let free = free(&map(&list), &[]);
         let wanted = Span {
-            start: 0x1f_0000,
-            end: 0x21_0000,
+            first: 0x1f_0000,
+            last: 0x20ffff,
         };
         let error = Error::new(Kind::NotFree, &[0x1f_0000, 0x20_ffff, 0x20_0000, 4]);
         assert_eq!(free.check_fixed(&wanted, &map(&list)), Err(error));
@@ -371,12 +377,12 @@ mod tests {
         let list = [(0x20_0000, 0x30_0000, 1), (0x10_0000, 0x20_0000, 1)];
         let free = free(&map(&list), &[]);
         let wanted = Span {
-            start: 0x10_0000,
-            end: 0x30_0000,
+            first: 0x10_0000,
+            last: 0x2fffff,
         };
         assert_eq!(free.check_fixed(&wanted, &map(&list)), Ok(()));
         let one_more = Span {
-            end: 0x30_0001,
+            last: 0x30_0000,
             ..wanted
         };
         let error = free.check_fixed(&one_more, &map(&list));
@@ -422,8 +428,12 @@ mod tests {
         let map = map(&PC);
         let mut low = free(&map, &[]);
         low.spare_trampoline();
+        let below = Span {
+            first: PAGE,
+            last: 0x7_ffff,
+        };
         let page = Request {
-            limit: 0x8_0000,
+            window: below,
             ..Request::lowest(0x1000, PAGE)
         };
         assert_eq!(low.place(&page, Firmware::Efi64), Some(PhysAddr(0x2000)));
@@ -436,13 +446,13 @@ mod tests {
         let mut taken = Table::new(vec![0; 64]);
         assert!(check_trampoline(&usable, &taken).is_ok());
         taken.push(&Span {
-            start: 0x1000,
-            end: 0x5000,
+            first: 0x1000,
+            last: 0x4fff,
         });
         assert!(check_trampoline(&usable, &taken).is_ok());
         taken.push(&Span {
-            start: 0x5000,
-            end: 0x9_f000,
+            first: 0x5000,
+            last: 0x9efff,
         });
         assert!(check_trampoline(&usable, &taken).is_err());
     }

@@ -6,6 +6,7 @@
 
 use super::{u16_at, u32_at, u64_at};
 use crate::error::{Error, Kind, Result};
+use crate::units::{index as place, low16, low32};
 
 /// `e_phnum` says that section header 0 has the count (ELF, PN_XNUM).
 const COUNT_IN_SECTION: u16 = 0xffff;
@@ -34,21 +35,25 @@ pub enum Class {
     Elf64,
 }
 
-impl Class {
-    /// Reads an address, offset or size at the offset of the class.
-    fn word(self, bytes: &[u8], at: [usize; 2]) -> u64 {
-        let [at32, at64] = at;
-        match self {
-            Self::Elf32 => u32_at(bytes, at32).into(),
-            Self::Elf64 => u64_at(bytes, at64),
+/// Where a field is in the headers of the two classes, and how many bytes it
+/// has: in 32-bit files, in 64-bit files.
+type Field = [(u8, u8); 2];
+
+/// Reads fields of a header; what is not there reads as 0.
+#[inline(never)] // one loop for every header of both classes
+fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
+    fields.map(|field| {
+        let (offset, width) = class.pick(field);
+        let offset = offset.into();
+        match width {
+            2 => u16_at(bytes, offset).into(),
+            4 => u32_at(bytes, offset).into(),
+            _ => u64_at(bytes, offset),
         }
-    }
+    })
+}
 
-    /// Reads a 16-bit number at the offset of the class.
-    fn half(self, bytes: &[u8], at: [usize; 2]) -> u16 {
-        u16_at(bytes, self.pick(at))
-    }
-
+impl Class {
     fn pick<T>(self, [elf32, elf64]: [T; 2]) -> T {
         match self {
             Self::Elf32 => elf32,
@@ -153,33 +158,46 @@ impl FileHeader {
         if !matches!(u16_at(bytes, 16), 2 | 3) {
             return Err(Error::new(Kind::ElfType, &[]));
         }
-        let table = |offset, size, count| HeaderTable {
-            offset: class.word(bytes, offset),
-            count: class.half(bytes, count).into(),
-            entry_size: class.half(bytes, size),
+        const FIELDS: [Field; 8] = [
+            [(24, 4), (24, 8)], // e_entry
+            [(28, 4), (32, 8)], // e_phoff
+            [(44, 2), (56, 2)], // e_phnum
+            [(42, 2), (54, 2)], // e_phentsize
+            [(32, 4), (40, 8)], // e_shoff
+            [(48, 2), (60, 2)], // e_shnum
+            [(46, 2), (58, 2)], // e_shentsize
+            [(50, 2), (62, 2)], // e_shstrndx
+        ];
+        let [entry, phoff, phnum, phsize, shoff, shnum, shsize, names] =
+            read(class, bytes, &FIELDS);
+        let table = |offset, count, entry_size| HeaderTable {
+            offset,
+            count: low32(count),
+            entry_size: low16(entry_size),
         };
         Ok(Self {
             class,
-            entry: class.word(bytes, [24, 24]),
-            programs: table([28, 32], [42, 54], [44, 56]),
-            sections: table([32, 40], [46, 58], [48, 60]),
-            name_index: class.half(bytes, [50, 62]),
+            entry,
+            programs: table(phoff, phnum, phsize),
+            sections: table(shoff, shnum, shsize),
+            name_index: low16(names),
         })
     }
 
-    /// Where section header 0 is, when counts must be looked up in it.
+    /// Section header 0, when counts must be looked up in it and a file of
+    /// `file_size` bytes has it.
     #[must_use]
-    pub fn extension(&self) -> Option<u64> {
+    pub fn extension(&self, file_size: u64) -> Option<HeaderTable> {
         let wanted = self.programs.count == COUNT_IN_SECTION.into()
             || self.sections.count == 0
             || self.name_index == INDEX_IN_SECTION;
-        (wanted && self.sections.offset != 0).then_some(self.sections.offset)
-    }
-
-    /// Bytes of section header 0, as [`FileHeader::tables`] takes them.
-    #[must_use]
-    pub fn extension_len(&self) -> u16 {
-        self.class.section_header_len()
+        let first = HeaderTable {
+            offset: self.sections.offset,
+            count: 1,
+            entry_size: self.class.section_header_len(),
+        };
+        let end = first.offset.saturating_add(first.len());
+        (wanted && first.offset != 0 && end <= file_size).then_some(first)
     }
 
     /// Looks up the counts and checks both tables against the file.
@@ -250,13 +268,22 @@ impl Program {
     /// Reads an entry, which is as long as its class says.
     #[must_use]
     pub fn parse(class: Class, bytes: &[u8]) -> Self {
+        const FIELDS: [Field; 6] = [
+            [(0, 4), (0, 4)],   // p_type
+            [(4, 4), (8, 8)],   // p_offset
+            [(8, 4), (16, 8)],  // p_vaddr
+            [(12, 4), (24, 8)], // p_paddr
+            [(16, 4), (32, 8)], // p_filesz
+            [(20, 4), (40, 8)], // p_memsz
+        ];
+        let [kind, offset, vaddr, paddr, file_size, memory_size] = read(class, bytes, &FIELDS);
         Self {
-            kind: u32_at(bytes, 0),
-            offset: class.word(bytes, [4, 8]),
-            vaddr: class.word(bytes, [8, 16]),
-            paddr: class.word(bytes, [12, 24]),
-            file_size: class.word(bytes, [16, 32]),
-            memory_size: class.word(bytes, [20, 40]),
+            kind: low32(kind),
+            offset,
+            vaddr,
+            paddr,
+            file_size,
+            memory_size,
         }
     }
 }
@@ -284,14 +311,24 @@ impl Section {
     /// Reads an entry, which is as long as its class says.
     #[must_use]
     pub fn parse(class: Class, bytes: &[u8]) -> Self {
+        const FIELDS: [Field; 7] = [
+            [(4, 4), (4, 4)],   // sh_type
+            [(12, 4), (16, 8)], // sh_addr
+            [(16, 4), (24, 8)], // sh_offset
+            [(20, 4), (32, 8)], // sh_size
+            [(24, 4), (40, 4)], // sh_link
+            [(28, 4), (44, 4)], // sh_info
+            [(32, 4), (48, 8)], // sh_addralign
+        ];
+        let [kind, addr, offset, size, link, info, align] = read(class, bytes, &FIELDS);
         Self {
-            kind: u32_at(bytes, 4),
-            addr: class.word(bytes, [12, 16]),
-            offset: class.word(bytes, [16, 24]),
-            size: class.word(bytes, [20, 32]),
-            link: u32_at(bytes, class.pick([24, 40])),
-            info: u32_at(bytes, class.pick([28, 44])),
-            align: class.word(bytes, [32, 48]),
+            kind: low32(kind),
+            addr,
+            offset,
+            size,
+            link: low32(link),
+            info: low32(info),
+            align,
         }
     }
 
@@ -314,10 +351,7 @@ impl Section {
 /// Entry number `index` of a table that lies in `bytes`.
 #[must_use]
 pub fn entry<'a>(table: &HeaderTable, bytes: &'a [u8], index: u32) -> &'a [u8] {
-    let step = usize::from(table.entry_size);
-    let start = usize::try_from(index)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(step);
+    let start = place(index).saturating_mul(table.entry_size.into());
     bytes.get(start..).unwrap_or_default()
 }
 
@@ -331,7 +365,7 @@ const MAX_ALIGN: u64 = 1 << 31;
 /// # Errors
 ///
 /// [`Kind::SectionAlign`], [`Kind::SectionRange`].
-pub fn check_section(section: &Section, index: u32, file_size: u64) -> Result<u64> {
+pub fn check_section(section: &Section, index: u32, file_size: u64) -> Result<u32> {
     let align = section.align.max(1);
     if !align.is_power_of_two() || align > MAX_ALIGN {
         return Err(Error::new(Kind::SectionAlign, &[index.into(), align]));
@@ -340,5 +374,5 @@ pub fn check_section(section: &Section, index: u32, file_size: u64) -> Result<u6
         let place = [index.into(), section.offset, section.size];
         return Err(Error::new(Kind::SectionRange, &place));
     }
-    Ok(align)
+    Ok(low32(align))
 }

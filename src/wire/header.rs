@@ -3,7 +3,7 @@
 
 use super::{open_enum, u16_at, u32_at};
 use crate::error::{Error, Kind, Result};
-use crate::units::{align_up, narrow, wide};
+use crate::units::{align_up, index, short, wide};
 
 /// Bytes of the file that are searched for the header (Multiboot2, 3.1).
 pub const SEARCH_LEN: usize = 32 * 1024;
@@ -15,7 +15,7 @@ pub const MAGIC: u32 = 0xe852_50d6;
 pub const ARCHITECTURE_I386: u32 = 0;
 
 /// Tags start on multiples of this, in bytes (Multiboot2, 3.1.3).
-pub const TAG_ALIGN: u64 = 8;
+pub const TAG_ALIGN: u32 = 8;
 
 /// Magic, architecture, length and checksum (Multiboot2, 3.1.1).
 const FIXED_LEN: usize = 16;
@@ -24,7 +24,7 @@ const FIXED_LEN: usize = 16;
 const MIN_LEN: u32 = 24;
 
 /// Type, flags and size of a tag (Multiboot2, 3.1.3).
-const TAG_HEAD: u64 = 8;
+const TAG_HEAD: usize = 8;
 
 open_enum! {
     /// Type of a header tag (Multiboot2, 3.1.3).
@@ -123,7 +123,7 @@ impl<'a> Header<'a> {
                 .wrapping_add(length)
                 .wrapping_add(checksum);
             if magic == MAGIC && architecture == ARCHITECTURE_I386 && sum == 0 {
-                let bytes = rest.get(..narrow(length.into()));
+                let bytes = rest.get(..index(length));
                 return match bytes {
                     Some(bytes) if length >= MIN_LEN => Ok(Self { offset, bytes }),
                     _ => Err(Error::new(
@@ -132,7 +132,7 @@ impl<'a> Header<'a> {
                     )),
                 };
             }
-            rest = rest.get(narrow(TAG_ALIGN)..).unwrap_or_default();
+            rest = rest.get(index(TAG_ALIGN)..).unwrap_or_default();
             offset = offset.saturating_add(8);
         }
         Err(Error::new(Kind::NoHeader, &[]))
@@ -142,8 +142,8 @@ impl<'a> Header<'a> {
     #[must_use]
     pub fn tags(&self) -> Tags<'a> {
         Tags {
-            header: *self,
-            position: wide(FIXED_LEN),
+            rest: self.bytes.get(FIXED_LEN..).unwrap_or_default(),
+            offset: self.offset.saturating_add(short(FIXED_LEN)),
             done: false,
         }
     }
@@ -151,34 +151,38 @@ impl<'a> Header<'a> {
 
 /// Iterator over the tags of a header; see [`Header::tags`].
 pub struct Tags<'a> {
-    header: Header<'a>,
-    position: u64,
+    /// What is left of the header.
+    rest: &'a [u8],
+    /// Where that starts in the file.
+    offset: u32,
     done: bool,
 }
 
 impl<'a> Tags<'a> {
     fn step(&mut self) -> Result<Option<Tag<'a>>> {
-        let offset = u64::from(self.header.offset).saturating_add(self.position);
-        let rest = self.header.bytes.get(narrow(self.position)..);
-        let Some(rest) = rest.filter(|rest| wide(rest.len()) >= TAG_HEAD) else {
+        let offset = u64::from(self.offset);
+        let rest = self.rest;
+        let Some((head, _)) = rest.split_at_checked(TAG_HEAD) else {
             return Err(Error::new(Kind::NoEndTag, &[offset]));
         };
-        let kind = TagType(u16_at(rest, 0));
-        let size = u32_at(rest, 4);
+        let kind = TagType(u16_at(head, 0));
+        let size = u32_at(head, 4);
         let min = kind.min_size().unwrap_or(8);
-        let wrong = || Error::new(Kind::TagSize, &[kind.0.into(), offset, size.into()]);
-        if kind == TagType::END {
-            return if size == 8 { Ok(None) } else { Err(wrong()) };
+        if kind == TagType::END && size == 8 {
+            return Ok(None);
         }
-        let fields = rest.get(narrow(TAG_HEAD)..narrow(size.into()));
-        let Some(fields) = fields.filter(|_| size >= min) else {
-            return Err(wrong());
+        let fields = rest.get(TAG_HEAD..index(size));
+        let Some(fields) = fields.filter(|_| size >= min && kind != TagType::END) else {
+            let numbers = [kind.0.into(), offset, size.into()];
+            return Err(Error::new(Kind::TagSize, &numbers));
         };
-        let next = self.position.saturating_add(size.into());
-        self.position = align_up(next, TAG_ALIGN);
+        // A size that ends at the header's end may leave less than its padding.
+        let step = align_up(size, TAG_ALIGN).unwrap_or(size);
+        self.rest = rest.get(index(step)..).unwrap_or_default();
+        self.offset = self.offset.saturating_add(step);
         Ok(Some(Tag {
             kind,
-            optional: u16_at(rest, 2) & 1 != 0,
+            optional: u16_at(head, 2) & 1 != 0,
             fields,
         }))
     }

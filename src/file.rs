@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A kernel file that is read front to back.
+
+use crate::error::Outcome;
+use crate::platform::{File, Platform};
+use crate::table::copy;
+use crate::units::{FileOffset, narrow, wide};
+use crate::wire::elf::HeaderTable;
+use crate::wire::header::SEARCH_LEN;
+
+/// A kernel file whose first bytes are in memory. Nothing in this window is
+/// read again, so that a compressed file is decompressed once.
+pub(crate) struct KernelFile<P: Platform> {
+    file: P::File,
+    window: P::Buffer,
+}
+
+impl<P: Platform> KernelFile<P> {
+    /// Reads the window of an open file.
+    pub(crate) fn new(platform: &mut P, mut file: P::File) -> Outcome<Self> {
+        let size = file.size().unwrap_or(u64::MAX);
+        let mut window = platform.alloc(narrow(size).min(SEARCH_LEN))?;
+        platform.read(&mut file, FileOffset(0), &mut window)?;
+        Ok(Self { file, window })
+    }
+
+    /// The first bytes of the file.
+    pub(crate) fn window(&self) -> &[u8] {
+        &self.window
+    }
+
+    /// Size in bytes, if the file system knows it.
+    pub(crate) fn known_size(&self) -> Option<u64> {
+        self.file.size()
+    }
+
+    /// Size in bytes; a file of unknown size ends where reading fails.
+    pub(crate) fn size(&self) -> u64 {
+        self.file.size().unwrap_or(u64::MAX)
+    }
+
+    /// Fills `into` from `offset` on.
+    pub(crate) fn read(&mut self, platform: &mut P, offset: u64, into: &mut [u8]) -> Outcome {
+        let known = self.window.get(narrow(offset)..).unwrap_or_default();
+        copy(into, known);
+        let known = known.len();
+        match into.get_mut(known..) {
+            Some(rest) if !rest.is_empty() => {
+                let offset = FileOffset(offset.saturating_add(wide(known)));
+                platform.read(&mut self.file, offset, rest)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a table of headers into memory of its own.
+    pub(crate) fn read_table(
+        &mut self,
+        platform: &mut P,
+        table: &HeaderTable,
+    ) -> Outcome<P::Buffer> {
+        let mut bytes = platform.alloc(narrow(table.len()))?;
+        self.read(platform, table.offset, &mut bytes)?;
+        Ok(bytes)
+    }
+}
