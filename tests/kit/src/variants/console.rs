@@ -3,6 +3,7 @@
 
 use super::{Machine, Platform, Variant};
 use crate::dump::compare::Deviation;
+use crate::dump::kind;
 use crate::error::Result;
 use crate::header::Tag;
 use crate::image::Class;
@@ -63,11 +64,13 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     text.script.insert(boot, "set gfxpayload=text".to_owned());
     list.push(text);
     list.push(vbe(Variant::of("framebuffer-vbe", &both, payload)?).on(&[Platform::I386Pc]));
+    let gop = Variant::of("framebuffer-gop", &both, payload)?.on(&Platform::EFI);
+    list.push(gop.before("insmod efi_gop").shows(kind::FRAMEBUFFER));
     Ok(list)
 }
 
 fn graphic(variant: Variant) -> Variant {
-    variant.before("insmod all_video")
+    variant.before("insmod all_video").shows(kind::FRAMEBUFFER)
 }
 
 /// Only the firmware's own driver, so that its tag appears.
@@ -76,5 +79,8 @@ fn vbe(mut variant: Variant) -> Variant {
         qemu_args: vec!["-vga".to_owned(), "std".to_owned()],
         ..Machine::default()
     };
-    variant.before("insmod vbe")
+    variant
+        .before("insmod vbe")
+        .shows(kind::FRAMEBUFFER)
+        .shows(kind::VBE)
 }

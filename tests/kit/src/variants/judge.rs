@@ -73,6 +73,10 @@ impl Variant {
         if run.exit != Some(PASS) {
             findings.push(format!("QEMU ended with {:?}", run.exit));
         }
+        let present: Vec<u32> = dump.tags()?.iter().map(|tag| tag.kind).collect();
+        for tag in self.tags.iter().filter(|tag| !present.contains(tag)) {
+            findings.push(format!("no boot information tag {tag}"));
+        }
         if let Err(error) = dump.check_with_multiboot2_crate() {
             findings.push(format!("second reader: {error}"));
         }

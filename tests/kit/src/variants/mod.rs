@@ -13,6 +13,7 @@ mod elf;
 mod flat;
 mod judge;
 mod modules;
+mod network;
 mod script;
 mod tags;
 mod unusual;
@@ -128,6 +129,8 @@ pub struct Variant {
     pub cmdline: String,
     /// Its modules.
     pub modules: Vec<ExpectedModule>,
+    /// Boot information tags without which the boot would prove nothing.
+    pub tags: Vec<u32>,
 }
 
 impl Variant {
@@ -146,6 +149,7 @@ impl Variant {
             image: kernel.expected,
             cmdline: String::new(),
             modules: Vec::new(),
+            tags: Vec::new(),
         }
     }
 
@@ -162,6 +166,13 @@ impl Variant {
     #[must_use]
     pub fn on(mut self, platforms: &[Platform]) -> Self {
         self.platforms = platforms.to_vec();
+        self
+    }
+
+    /// Demands a boot information tag.
+    #[must_use]
+    pub fn shows(mut self, tag: u32) -> Self {
+        self.tags.push(tag);
         self
     }
 
@@ -261,6 +272,7 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
         console::variants,
         efi::variants,
         modules::variants,
+        network::variants,
         compressed::variants,
         bad::variants,
         bad_flat::variants,
