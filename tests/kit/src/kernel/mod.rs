@@ -16,6 +16,10 @@ use crate::image::{Class, ET_EXEC, FlatBuilder, ImageBuilder, Section, Segment};
 use crate::payload::Payload;
 use parts::{layout, with_loose_sections};
 
+/// Default link base: available RAM under every firmware that the tests use
+/// (32-bit OVMF with system management mode occupies the second 8 MiB).
+pub const BASE: u32 = 0x400_0000;
+
 /// What one of the two blobs is expected to report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedBlob {
@@ -104,13 +108,13 @@ pub struct Kernel {
 }
 
 impl KernelSpec {
-    /// An ELF executable at 16 MiB without any header tag.
+    /// An ELF executable at [`BASE`] without any header tag.
     #[must_use]
     pub fn elf(class: Class) -> Self {
         Self {
             class,
             kind: ET_EXEC,
-            base: 0x100_0000,
+            base: BASE,
             virtual_offset: 0,
             entry_tag: false,
             relocatable: None,
@@ -124,7 +128,7 @@ impl KernelSpec {
         }
     }
 
-    /// A flat file at 16 MiB.
+    /// A flat file at [`BASE`].
     #[must_use]
     pub fn flat(flat: Flat) -> Self {
         Self {

@@ -16,10 +16,13 @@ fn both_classes_parse_back() {
         let kernel = spec.build(&payload).unwrap();
         let elf = object::File::parse(&*kernel.bytes).unwrap();
         assert_eq!(elf.is_64(), class == Class::Elf64);
-        assert_eq!(elf.entry(), 0x100_1000 + u64::from(payload.blob32.entry()));
+        assert_eq!(
+            elf.entry(),
+            u64::from(BASE) + 0x1000 + u64::from(payload.blob32.entry())
+        );
         let segments: Vec<_> = elf.segments().collect();
         assert_eq!(segments.len(), 2);
-        assert_eq!(segments[0].address(), 0x100_0000);
+        assert_eq!(segments[0].address(), u64::from(BASE));
         assert_eq!(
             fnv1a64(&segments[0].data().unwrap()[..0x1000]),
             kernel.expected.blob32.ranges[0].0

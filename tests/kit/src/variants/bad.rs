@@ -8,7 +8,7 @@ use crate::bytes::noise;
 use crate::error::Result;
 use crate::header::{HeaderBuilder, Relocatable, Tag};
 use crate::image::{Class, Ehdr, ImageBuilder, Patch, Phdr, Section, Segment, Shdr};
-use crate::kernel::KernelSpec;
+use crate::kernel::{BASE, KernelSpec};
 use crate::payload::Payload;
 
 /// Name, part of the error line, file.
@@ -213,10 +213,11 @@ static DAMAGES: [Damage; 24] = [
         i.patches.push(Patch::Phdr(1, Phdr::MemSz, 0xffff_f000))
     }),
     ("overlap", "overlaps segment", |i| {
-        i.segments[1].paddr = 0x100_1800
+        i.segments[1].paddr = u64::from(BASE) + 0x1800
     }),
     ("contained", "overlaps segment", |i| {
-        i.segments.push(Segment::load(0x100_0010, vec![1]))
+        i.segments
+            .push(Segment::load(u64::from(BASE) + 0x10, vec![1]))
     }),
     ("entry-nowhere", "entry point isn't in a segment", |i| {
         i.entry = 0x10

@@ -5,10 +5,8 @@ use super::Variant;
 use super::bad::{Bad, session};
 use crate::error::Result;
 use crate::header::Address;
-use crate::kernel::{Flat, KernelSpec};
+use crate::kernel::{BASE, Flat, KernelSpec};
 use crate::payload::Payload;
-
-const BASE: u32 = 0x100_0000;
 
 const GOOD: Address = Address {
     header: BASE,

@@ -5,7 +5,7 @@ use super::Variant;
 use crate::bytes::noise;
 use crate::error::Result;
 use crate::image::Class;
-use crate::kernel::KernelSpec;
+use crate::kernel::{BASE, KernelSpec};
 use crate::payload::Payload;
 
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
@@ -41,7 +41,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
 fn second_kernel(payload: &Payload) -> Result<Variant> {
     let first = KernelSpec {
         sections: true,
-        base: 0x180_0000,
+        base: BASE + 0x80_0000,
         ..KernelSpec::elf(Class::Elf64)
     };
     let first = first.build(payload)?;

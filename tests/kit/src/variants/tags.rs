@@ -5,7 +5,7 @@ use super::Variant;
 use crate::error::Result;
 use crate::header::Tag;
 use crate::image::Class;
-use crate::kernel::KernelSpec;
+use crate::kernel::{BASE, KernelSpec};
 use crate::payload::Payload;
 
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
@@ -44,7 +44,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             "entry-tag-twice",
             KernelSpec {
                 entry_tag: true,
-                ..elf().tag(Tag::Entry(0x100_0000))
+                ..elf().tag(Tag::Entry(BASE))
             },
         ),
         (

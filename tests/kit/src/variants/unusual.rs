@@ -8,7 +8,7 @@ use crate::dump::compare::Deviation;
 use crate::error::Result;
 use crate::image::{Contents, ImageBuilder, Numbering, PT_NOTE, Patch, Phdr};
 use crate::image::{SHT_REL, SHT_RELA, Section, Segment};
-use crate::kernel::{Expected, Kernel, KernelSpec};
+use crate::kernel::{BASE, Expected, Kernel, KernelSpec};
 use crate::payload::Payload;
 
 type Change = fn(&mut ImageBuilder, &mut Expected);
@@ -46,13 +46,15 @@ const CHANGES: [(&str, bool, Change); 11] = [
         };
     }),
     ("notes", true, |image, _| {
-        let mut note = Segment::load(0x100_0000, noise(24, 64));
+        let mut note = Segment::load(BASE.into(), noise(24, 64));
         (note.kind, note.align) = (PT_NOTE, 4);
         image.segments.push(note);
     }),
     ("empty-segment", false, |image, _| {
         // Lies inside the first segment and must not count as an overlap.
-        image.segments.push(Segment::load(0x100_0800, Vec::new()));
+        image
+            .segments
+            .push(Segment::load(u64::from(BASE) + 0x800, Vec::new()));
     }),
     ("early-magic", true, |image, _| {
         // The magic number alone, and a header for MIPS, in front of ours.
