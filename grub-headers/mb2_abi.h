@@ -164,9 +164,9 @@ MB2_ABI uint32_t mb2_grub_cmdline_create (int32_t argc, char **argv,
                                           char *buffer, uint32_t size,
                                           uint32_t kind);
 
-/* Environment.  get returns NULL for an unset variable.  */
-MB2_ABI const char *mb2_grub_env_get (const char *name);
-MB2_ABI uint32_t mb2_grub_env_set (const char *name, const char *value);
+/* Sets gfxpayload to FORMAT with up to five NUMBERS.  */
+MB2_ABI uint32_t mb2_grub_payload_modes (const char *format,
+                                         const uint32_t *numbers);
 
 /* GRUB's relocator.  new returns NULL for an error; the alloc functions
    return an error and fill *CHUNK otherwise.  The boot functions return only
@@ -205,9 +205,11 @@ MB2_ABI const void *mb2_grub_acpi_rsdp (uint32_t revision);
 MB2_ABI uint32_t mb2_grub_dhcp_ack (uint32_t index, const void **data,
                                     size_t *length);
 
-/* Video.  driver is 0 while no graphics driver is active.  palette stores
+/* Video.  set_mode takes FORMAT with the value of gfxpayload, or OTHERWISE
+   when that is unset or empty.  driver is 0 while no graphics driver is active.  palette stores
    COUNT colours of three bytes.  */
-MB2_ABI uint32_t mb2_grub_video_set_mode (const char *modes);
+MB2_ABI uint32_t mb2_grub_video_set_mode (const char *format,
+                                          const char *otherwise);
 MB2_ABI uint32_t mb2_grub_video_driver (void);
 MB2_ABI void mb2_grub_video_palette (uint8_t *rgb, uint32_t count);
 MB2_ABI uint32_t mb2_grub_video_finish (struct mb2_video *video);

@@ -117,10 +117,18 @@ mb2_grub_cmdline_create (int32_t argc, char **argv, char *buffer,
   return ((cmdline_create_t) create) (argc, argv, buffer, size, kind);
 }
 
-MB2_SHIM (const char *, mb2_grub_env_get, (const char *name),
-          return grub_env_get (name))
-MB2_SHIM (uint32_t, mb2_grub_env_set, (const char *name, const char *value),
-          return grub_env_set (name, value))
+MB2_ABI uint32_t
+mb2_grub_payload_modes (const char *format, const uint32_t *n)
+{
+  grub_err_t err;
+  char *modes = grub_xasprintf (format, n[0], n[1], n[2], n[3], n[4]);
+  if (!modes)
+    return grub_errno;
+  err = grub_env_set ("gfxpayload", modes);
+  grub_free (modes);
+  return err;
+}
+
 MB2_SHIM (struct grub_relocator *, mb2_grub_relocator_new, (void),
           return grub_relocator_new ())
 MB2_SHIM (void, mb2_grub_relocator_unload, (struct grub_relocator *relocator),
@@ -256,8 +264,19 @@ mb2_grub_dhcp_ack (uint32_t index, const void **data, size_t *length)
   return 0;
 }
 
-MB2_SHIM (uint32_t, mb2_grub_video_set_mode, (const char *modes),
-          return grub_video_set_mode (modes, 0, 0))
+MB2_ABI uint32_t
+mb2_grub_video_set_mode (const char *format, const char *otherwise)
+{
+  grub_err_t err;
+  const char *value = grub_env_get ("gfxpayload");
+  char *modes = grub_xasprintf (value && *value ? format : otherwise, value);
+  if (!modes)
+    return grub_errno;
+  err = grub_video_set_mode (modes, 0, 0);
+  grub_free (modes);
+  return err;
+}
+
 MB2_SHIM (uint32_t, mb2_grub_video_driver, (void),
           return grub_video_get_driver_id ())
 

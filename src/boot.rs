@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The sequence of `boot`: information, end of firmware services, jump.
+//!
+//! The order of the tags is GRUB's (GRUB,
+//! grub-core/loader/multiboot_mbi2.c), since kernels depend on it.
 
 #[cfg(doc)]
 use crate::error::Kind;
 use crate::error::Outcome;
-use crate::info::{self, EfiMapRoom, ElfSections, Facts, Writer};
+use crate::info::{self, EfiMapRoom, ElfSections, InfoType, Writer};
 use crate::load::loaded;
 use crate::params::Firmware;
 use crate::plan::placement::Request;
 use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator};
-use crate::session::{Memory, Sections, Session};
+use crate::session::{Kernel, Memory, Sections, Session, Tags, Whose};
 use crate::units::short;
-use crate::video::Video;
+use crate::video;
 
 /// The boot information starts on a multiple of this (Multiboot2, 3.6.1).
 const INFO_ALIGN: u32 = 8;
@@ -29,48 +32,26 @@ const MAP_ATTEMPTS: usize = 4;
 /// [`Kind::NoKernel`], [`Kind::NoRoom`] and what GRUB refuses. The kernel stays
 /// loaded.
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
-    let session = loaded(platform, session)?;
-    let params = &session.params;
-    let keep_services = params.keep_services;
-    let ends_services = params.machine.firmware != Firmware::Bios && !keep_services;
-
-    let network = network(platform)?;
-    let video = Video::take_over(platform, params)?;
-    let (vbe, framebuffer) = (video.vbe(), video.framebuffer());
-    let map = if keep_services {
-        None
-    } else {
-        Some(platform.memory_map(MemoryMap::Report)?)
+    let Session { kernel, memory } = loaded(platform, session)?;
+    let keep_services = kernel.params.keep_services;
+    let ends_services = kernel.params.machine.firmware != Firmware::Bios && !keep_services;
+    let info = Information {
+        video: video::take_over(platform, &kernel.params)?,
+        map: if keep_services {
+            None
+        } else {
+            Some(platform.memory_map(MemoryMap::Report)?)
+        },
+        kernel,
     };
-    let facts = Facts {
-        load_base: session.loaded.load_base,
-        command_line: &session.command_line,
-        loader_name: platform.loader_name(),
-        apm: platform.apm(),
-        modules: session.modules.tags(),
-        memory: map.as_deref().map(|map| (map, platform.memory_sizes())),
-        sections: session
-            .sections
-            .as_ref()
-            .map_or(ElfSections::default(), Sections::facts),
-        network: network.as_deref().unwrap_or_default(),
-        boot_device: session.boot_device,
-        vbe: vbe.as_ref(),
-        framebuffer: framebuffer.as_ref(),
-        efi: platform.efi(),
-        acpi: [platform.acpi(false), platform.acpi(true)],
-        keep_services,
-    };
-
-    let memory = &mut session.memory;
-    let info = if ends_services {
-        leave_firmware(platform, memory, &facts)?
+    let address = if ends_services {
+        leave_firmware(platform, memory, &info)?
     } else {
-        write_info(platform, memory, &facts)?
+        write(platform, memory, &info)?
     };
     let started = memory.relocator.boot(&HandOver {
-        entry: session.loaded.entry,
-        info,
+        entry: info.kernel.loaded.entry,
+        info: address,
         keep_services,
     });
     if ends_services {
@@ -79,30 +60,95 @@ pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> 
     started
 }
 
+/// What the information is made of, beside what the platform can be asked
+/// twice.
+struct Information<'a, P: Platform> {
+    kernel: &'a Kernel<P>,
+    video: Tags<P>,
+    map: Option<P::Buffer>,
+}
+
+impl<P: Platform> Information<'_, P> {
+    /// Writes the head and every tag but the EFI memory map, which exists only
+    /// after the last moment to write anything else, and the end.
+    #[inline(never)] // run over a counter and over memory
+    fn write(&self, platform: &mut P, out: &mut Writer<'_>) {
+        let kernel = self.kernel;
+        out.words(&[0, 0]); // total size: known at the end
+        out.tag(InfoType::LOAD_BASE, &[kernel.loaded.load_base], &[]);
+        out.tag(InfoType::COMMAND_LINE, &[], &kernel.command_line);
+        out.tag(InfoType::LOADER_NAME, &[], platform.loader_name());
+        if let Some(apm) = platform.apm() {
+            apm.write(out);
+        }
+        out.bytes(kernel.modules.bytes());
+        if let Some(map) = &self.map {
+            info::memory_map(out, map);
+        }
+        let sections = kernel.sections.as_ref();
+        sections
+            .map_or(ElfSections::default(), Sections::facts)
+            .write(out);
+        if self.map.is_some() {
+            out.tag(InfoType::BASIC_MEMORY, &platform.memory_sizes(), &[]);
+        }
+        network(platform, out);
+        if let Some(device) = kernel.boot_device {
+            out.tag(InfoType::BOOT_DEVICE, &device, &[]);
+        }
+        out.bytes(self.video.bytes());
+        let efi = platform.efi();
+        if let Some(efi) = &efi {
+            efi.write_system_table(out);
+        }
+        for (kind, new) in [(InfoType::ACPI_OLD, false), (InfoType::ACPI_NEW, true)] {
+            if let Some(rsdp) = platform.acpi(new) {
+                out.tag(kind, &[], rsdp);
+            }
+        }
+        if let Some(efi) = &efi
+            && kernel.params.keep_services
+        {
+            efi.write_alive(out);
+        }
+    }
+}
+
+/// Writes the tags of all network interfaces that were configured by DHCP.
+fn network<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
+    let mut index = 0u32;
+    while let Some(acknowledgement) = platform.dhcp_acknowledgement(index) {
+        if !acknowledgement.is_empty() {
+            out.tag(InfoType::NETWORK, &[], acknowledgement);
+        }
+        index = index.saturating_add(1);
+    }
+}
+
 /// Writes the information and returns its physical address.
-fn write_info<P: Platform>(
+fn write<P: Platform>(
     platform: &mut P,
     memory: &mut Memory<P>,
-    facts: &Facts<'_>,
+    info: &Information<'_, P>,
 ) -> Outcome<u32> {
-    let write = |out: &mut Writer<'_>| {
-        facts.write(out);
-        info::close(out);
-    };
     let mut counter = Writer::new(&mut []);
-    write(&mut counter);
+    info.write(platform, &mut counter);
+    info::close(&mut counter);
     let request = Request::lowest(short(counter.len()), INFO_ALIGN);
-    let chunk = memory.place_beside(platform, &request)?;
-    write(&mut Writer::new(chunk.bytes));
+    let chunk = memory.place(platform, &request, Whose::Other)?;
+    let mut out = Writer::new(chunk.bytes);
+    info.write(platform, &mut out);
+    info::close(&mut out);
     Ok(chunk.target.0)
 }
 
 /// Writes the information, and ends boot services as its last step, which
 /// gives the last tag. Nothing behind it may fail.
+#[inline(never)] // keeps the caller's stack frame small
 fn leave_firmware<P: Platform>(
     platform: &mut P,
     memory: &mut Memory<P>,
-    facts: &Facts<'_>,
+    info: &Information<'_, P>,
 ) -> Outcome<u32> {
     memory.check_hand_over(platform)?;
     let mut attempt = 1usize;
@@ -111,14 +157,14 @@ fn leave_firmware<P: Platform>(
         let slack = MAP_SLACK.saturating_mul(attempt);
         let room = platform.efi_map_len().saturating_add(slack);
         let mut counter = Writer::new(&mut []);
-        facts.write(&mut counter);
+        info.write(platform, &mut counter);
         EfiMapRoom::reserve(&mut counter, room);
         info::close(&mut counter);
 
         let request = Request::lowest(short(counter.len()), INFO_ALIGN);
-        let chunk = memory.place_beside(platform, &request)?;
+        let chunk = memory.place(platform, &request, Whose::Other)?;
         let mut out = Writer::new(chunk.bytes);
-        facts.write(&mut out);
+        info.write(platform, &mut out);
         let place = EfiMapRoom::reserve(&mut out, room);
         let free = place.memory(&mut out).get_mut(..room).unwrap_or_default();
         if let Some(EfiMap { len, descriptor }) = platform.end_services(free)? {
@@ -127,29 +173,8 @@ fn leave_firmware<P: Platform>(
             return Ok(chunk.target.0);
         }
         if attempt == MAP_ATTEMPTS {
-            return Err(platform.report(&request.no_room()));
+            return Err(request.no_room(platform));
         }
         attempt = attempt.saturating_add(1);
     }
-}
-
-/// The tags of all network interfaces that were configured by DHCP.
-fn network<P: Platform>(platform: &mut P) -> Outcome<Option<P::Buffer>> {
-    let write = |platform: &mut P, out: &mut Writer<'_>| {
-        let mut index = 0u32;
-        while let Some(acknowledgement) = platform.dhcp_acknowledgement(index) {
-            if !acknowledgement.is_empty() {
-                info::network(out, acknowledgement);
-            }
-            index = index.saturating_add(1);
-        }
-    };
-    let mut counter = Writer::new(&mut []);
-    write(platform, &mut counter);
-    if counter.is_empty() {
-        return Ok(None);
-    }
-    let mut tags = platform.alloc(counter.len())?;
-    write(platform, &mut Writer::new(&mut tags));
-    Ok(Some(tags))
 }

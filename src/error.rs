@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What can go wrong, and the text that the user reads.
 //!
-//! Code that decides answers with an [`Error`], a value. Code with effects
-//! reports it to GRUB at once, as GRUB's own code does, and passes on only the
-//! fact: [`Failed`].
+//! Whoever finds something wrong reports it where it stands, as GRUB's own
+//! code does, and passes on only the fact: [`Failed`]. What a report becomes is
+//! the business of the [`Report`] that the caller hands in: GRUB's error in the
+//! module, a value on the host.
 //!
 //! Where GRUB has a text for a case, its words are kept, so that translations
 //! keep working. Texts are printf formats: GRUB's own printf fills them in.
 
 use core::ffi::CStr;
 
-/// Result of code that decides.
-pub type Result<T = (), E = Error> = core::result::Result<T, E>;
-
-/// Result of code with effects.
+/// Result of everything in this crate that can fail.
 pub type Outcome<T = ()> = core::result::Result<T, Failed>;
 
-/// Something failed and GRUB's error is set.
+/// Something failed and was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed;
+
+/// Where reports go.
+pub trait Report {
+    /// Takes the reason to stop and the numbers of its text, in order.
+    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed;
+}
 
 /// Class of an error, as GRUB's `grub_err_t` names it (GRUB,
 /// include/grub/err.h).
@@ -41,8 +45,7 @@ pub enum Code {
 /// Most numbers that a text has.
 pub const MAX_VALUES: usize = 6;
 
-/// A reason to stop: its kind, and the numbers of its text. Offsets and sizes
-/// are bytes, addresses physical.
+/// A report as a value, for hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What is wrong.
@@ -54,14 +57,51 @@ pub struct Error {
 impl Error {
     /// An error with its numbers.
     #[must_use]
-    #[inline(never)] // many callers, none of them hurried
     pub fn new(kind: Kind, numbers: &[u64]) -> Self {
         let mut values = [0; MAX_VALUES];
-        for (value, number) in values.iter_mut().zip(numbers) {
-            *value = *number;
-        }
+        fill(&mut values, numbers);
         Self { kind, values }
     }
+}
+
+/// Copies as many numbers as both sides have.
+pub(crate) fn fill(values: &mut [u64; MAX_VALUES], numbers: &[u64]) {
+    for (value, number) in values.iter_mut().zip(numbers) {
+        *value = *number;
+    }
+}
+
+/// The last report, kept; for hosts that want to look at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept(pub Option<Error>);
+
+impl Report for Kept {
+    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
+        self.0 = Some(Error::new(kind, numbers));
+        Failed
+    }
+}
+
+/// A row of the table of texts.
+pub(crate) struct Row {
+    /// Class of the error.
+    pub(crate) code: Code,
+    /// The text starts with the name of the file.
+    pub(crate) named: bool,
+    /// The printf format.
+    pub(crate) text: &'static CStr,
+}
+
+/// Tells whether a format takes a string.
+const fn takes_name(text: &CStr) -> bool {
+    let mut rest = text.to_bytes();
+    while let [first, after @ ..] = rest {
+        if let (b'%', [b's', ..]) = (first, after) {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// Makes [`Kind`] from rows of name, class and text.
@@ -78,28 +118,32 @@ macro_rules! kinds {
             /// All kinds, for tests and tables.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// What the user is told.
+            pub(crate) fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$name => const {
+                        &Row { code: Code::$code, named: takes_name($text), text: $text }
+                    },)*
+                }
+            }
+
             /// Class of the error.
             #[must_use]
             pub fn code(self) -> Code {
-                match self {
-                    $(Self::$name => Code::$code,)*
-                }
+                self.row().code
             }
 
             /// Tells whether the text starts with the name of the file.
             #[must_use]
             pub fn names_file(self) -> bool {
-                let text = self.text().to_bytes();
-                text.windows(2).any(|pair| pair == b"%s")
+                self.row().named
             }
 
             /// The printf format; `%s` is the name of the file and comes
             /// first, `%llu` and `%llx` are the numbers.
             #[must_use]
             pub fn text(self) -> &'static CStr {
-                match self {
-                    $(Self::$name => $text,)*
-                }
+                self.row().text
             }
         }
     };

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The sequence of `multiboot2` and `module2`.
 
-use crate::error::{Error, Kind, Outcome};
+use crate::error::{Kind, Outcome};
 use crate::file::KernelFile;
-use crate::params::LoadParams;
-use crate::plan::console::{self, Choice};
+use crate::info;
+use crate::params::{Framebuffer, LoadParams};
+use crate::plan::console;
 use crate::plan::image::{self, ImagePlan, Programs, Segment};
 use crate::plan::placement::Request;
-use crate::platform::{Arguments, CommandLine, File, FileKind, OrReport, Platform};
-use crate::session::{Loaded, Memory, Modules, Sections, Session};
+use crate::platform::{Arguments, CommandLine, File, FileKind, Platform};
+use crate::session::{Kernel, Loaded, Memory, Sections, Session, Tags, Whose};
 use crate::table::{RECORD_LEN, Table};
 use crate::units::{FileOffset, PAGE, Span, align_up, index, narrow};
 use crate::wire::elf::{FileHeader, Tables};
@@ -50,13 +51,16 @@ pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<
         load.elf()?
     };
     load.choose_console()?;
-    Ok(Session {
+    let kernel = Kernel {
+        boot_device: load.platform.boot_device()?,
+        params: load.params,
         loaded,
         command_line,
         sections,
-        boot_device: load.platform.boot_device()?,
-        modules: Modules::default(),
-        params: load.params,
+        modules: Tags::default(),
+    };
+    Ok(Session {
+        kernel,
         memory: load.memory,
     })
 }
@@ -64,9 +68,8 @@ pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<
 #[inline(never)] // keeps the caller's stack frame small
 fn read_params<P: Platform>(platform: &mut P, file: &KernelFile<P>) -> Outcome<LoadParams> {
     let machine = platform.machine();
-    Header::find(file.window())
-        .and_then(|header| LoadParams::new(&header, machine))
-        .or_report(platform)
+    let header = Header::find(file.window(), platform)?;
+    LoadParams::new(&header, machine, platform)
 }
 
 impl<P: Platform> Load<'_, P> {
@@ -79,15 +82,15 @@ impl<P: Platform> Load<'_, P> {
     #[inline(never)] // as above
     fn flat(&mut self) -> Outcome<Loaded> {
         let segments = self.segments(1)?;
-        let plan = image::plan_flat(&self.params, self.file.known_size(), segments)
-            .or_report(self.platform)?;
+        let size = self.file.known_size();
+        let plan = image::plan_flat(&self.params, size, segments, self.platform)?;
         self.image(&plan)
     }
 
     /// Loads an ELF image, and the sections that no segment holds.
     #[inline(never)] // as above
     fn elf(&mut self) -> Outcome<(Loaded, Option<Sections<P::Buffer>>)> {
-        let header = FileHeader::parse(self.file.window()).or_report(self.platform)?;
+        let header = FileHeader::parse(self.file.window(), self.platform)?;
         let tables = self.tables(&header)?;
         let (loaded, end) = self.segments_of(&header, &tables)?;
         let sections = match tables.sections.is_empty() {
@@ -103,9 +106,7 @@ impl<P: Platform> Load<'_, P> {
         if let Some(extension) = header.extension(self.file.size()) {
             first = Some(self.file.read_table(self.platform, &extension)?);
         }
-        header
-            .tables(first.as_deref(), self.file.size())
-            .or_report(self.platform)
+        header.tables(first.as_deref(), self.file.size(), self.platform)
     }
 
     /// Loads the segments; returns also where the last of them ends in the
@@ -118,9 +119,9 @@ impl<P: Platform> Load<'_, P> {
             file: header,
             table: tables.programs,
             bytes: &programs,
+            file_size: self.file.size(),
         };
-        let plan = image::plan_elf(&self.params, &programs, self.file.size(), segments)
-            .or_report(self.platform)?;
+        let plan = image::plan_elf(&self.params, &programs, segments, self.platform)?;
         let loaded = self.image(&plan)?;
         let mut end = 0u64;
         for segment in plan.segments.iter() {
@@ -135,8 +136,9 @@ impl<P: Platform> Load<'_, P> {
         let link_base = plan.extent.first;
         let mut load_base = link_base;
         if let Some(placement) = &self.params.placement {
-            let request = Request::image(plan.extent.len(), placement).or_report(self.platform)?;
-            let chunk = self.memory.place_image(self.platform, &request)?;
+            let size = plan.extent.len();
+            let request = Request::image(size, placement, self.platform)?;
+            let chunk = self.memory.place(self.platform, &request, Whose::Image)?;
             load_base = chunk.target.0;
             for segment in plan.segments.iter() {
                 let offset = index(segment.memory.first.saturating_sub(link_base));
@@ -160,14 +162,18 @@ impl<P: Platform> Load<'_, P> {
 
     #[inline(never)] // as above
     fn choose_console(&mut self) -> Outcome {
-        match console::choose(&self.params).or_report(self.platform)? {
-            Choice::Modes(modes) => self.platform.set_payload_modes(modes.text()),
-            Choice::None => {
-                self.platform
-                    .print(c"WARNING: no console will be available to OS");
-                Ok(())
-            }
-        }
+        let Some(format) = console::choose(&self.params, self.platform)? else {
+            self.platform
+                .print(c"WARNING: no console will be available to OS");
+            return Ok(());
+        };
+        let Framebuffer {
+            width,
+            height,
+            depth,
+        } = self.params.framebuffer;
+        self.platform
+            .set_payload_modes(format, &[width, height, depth, width, height])
     }
 }
 
@@ -214,7 +220,10 @@ pub fn module<P: Platform>(
         size => Some(read_module(platform, session, &mut file, size)?),
     };
     let command_line = platform.command_line(args, name.saturating_add(1), CommandLine::Module)?;
-    session.modules.add(platform, place.as_ref(), &command_line)
+    let modules = &mut session.kernel.modules;
+    modules.append(platform, |out| {
+        info::module(out, place.as_ref(), &command_line)
+    })
 }
 
 /// Reads a module that is not empty, and returns where it lies.
@@ -225,7 +234,7 @@ fn read_module<P: Platform>(
     size: Option<u64>,
 ) -> Outcome<Span> {
     let Some(size) = size else {
-        return Err(platform.report(&Error::new(Kind::UnknownSize, &[])));
+        return Err(platform.report(Kind::UnknownSize, &[]));
     };
     // The rest of the last page is the module's too, and zero.
     let request = u32::try_from(size)
@@ -234,9 +243,9 @@ fn read_module<P: Platform>(
         .map(|size| Request::lowest(size, PAGE));
     let Some(request) = request else {
         let everything = [size, PAGE.into(), u32::MAX.into()];
-        return Err(platform.report(&Error::new(Kind::NoRoom, &everything)));
+        return Err(platform.report(Kind::NoRoom, &everything));
     };
-    let chunk = session.memory.place_beside(platform, &request)?;
+    let chunk = session.memory.place(platform, &request, Whose::Other)?;
     if let Some((contents, rest)) = chunk.bytes.split_at_mut_checked(narrow(size)) {
         platform.read(file, FileOffset(0), contents)?;
         rest.fill(0);
@@ -247,7 +256,7 @@ fn read_module<P: Platform>(
 /// The argument that names a file.
 fn named<'a, P: Platform>(platform: &mut P, args: &'a P::Args, index: usize) -> Outcome<&'a CStr> {
     let name = args.get(index);
-    name.ok_or_else(|| platform.report(&Error::new(Kind::NoFileName, &[])))
+    name.ok_or_else(|| platform.report(Kind::NoFileName, &[]))
 }
 
 /// The kernel that the command needs.
@@ -255,5 +264,5 @@ pub(crate) fn loaded<'a, P: Platform>(
     platform: &mut P,
     session: Option<&'a mut Session<P>>,
 ) -> Outcome<&'a mut Session<P>> {
-    session.ok_or_else(|| platform.report(&Error::new(Kind::NoKernel, &[])))
+    session.ok_or_else(|| platform.report(Kind::NoKernel, &[]))
 }

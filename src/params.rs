@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! [`LoadParams`]: everything that the header and the command line ask for.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Outcome, Report};
 use crate::wire::header::{Header, Tag, TagType};
 use bitflags::bitflags;
 
@@ -126,10 +126,10 @@ impl LoadParams {
     ///
     /// # Errors
     ///
-    /// Those of [`Header::tags`]; [`Kind::UnknownTag`] and
+    /// Those of [`crate::wire::header::Tags::next`]; [`Kind::UnknownTag`] and
     /// [`Kind::UnknownRequest`] for what the kernel requires and this loader
     /// does not know; [`Kind::PlacementAlign`]; [`Kind::NoEntryTag`].
-    pub fn new(header: &Header<'_>, machine: Machine) -> Result<Self> {
+    pub fn new(header: &Header<'_>, machine: Machine, report: &mut impl Report) -> Outcome<Self> {
         let mut seen = Seen {
             address: None,
             placement: None,
@@ -139,14 +139,15 @@ impl LoadParams {
             console: Console::EGA_TEXT,
             framebuffer: Framebuffer::default(),
         };
-        for tag in header.tags() {
-            seen.take(&tag?, machine.firmware)?;
+        let mut tags = header.tags();
+        while let Some(tag) = tags.next(report)? {
+            seen.take(&tag, machine.firmware, report)?;
         }
         // Boot services stay only where an entry can live with them.
         let efi_entry = seen.efi_entry.filter(|_| seen.services);
         let entry = efi_entry.or(seen.entry);
         if seen.address.is_some() && entry.is_none() {
-            return Err(Error::new(Kind::NoEntryTag, &[]));
+            return Err(report.report(Kind::NoEntryTag, &[]));
         }
         Ok(Self {
             machine,
@@ -162,10 +163,10 @@ impl LoadParams {
 }
 
 impl Seen {
-    fn take(&mut self, tag: &Tag<'_>, firmware: Firmware) -> Result {
+    fn take(&mut self, tag: &Tag<'_>, firmware: Firmware, report: &mut impl Report) -> Outcome {
         let entry = Some(tag.field(0));
         match tag.kind {
-            TagType::INFORMATION_REQUEST => return check_request(tag),
+            TagType::INFORMATION_REQUEST => return check_request(tag, report),
             TagType::ADDRESS => {
                 self.address = Some(Address {
                     header: tag.field(0),
@@ -193,9 +194,9 @@ impl Seen {
                     depth: tag.field(2),
                 };
             }
-            TagType::RELOCATABLE => self.placement = Some(placement(tag)?),
+            TagType::RELOCATABLE => self.placement = Some(placement(tag, report)?),
             _ if tag.optional => {}
-            unknown => return Err(Error::new(Kind::UnknownTag, &[unknown.0.into()])),
+            unknown => return Err(report.report(Kind::UnknownTag, &[unknown.0.into()])),
         }
         Ok(())
     }
@@ -203,18 +204,20 @@ impl Seen {
 
 /// Refuses a required request for what this loader has never heard of; what
 /// the machine merely lacks is no reason (Multiboot2, 3.1.4).
-fn check_request(tag: &Tag<'_>) -> Result {
+fn check_request(tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
     let mut requests = (0..tag.field_count()).map(|index| tag.field(index));
     match requests.find(|&request| request > LAST_INFORMATION) {
-        Some(unknown) if !tag.optional => Err(Error::new(Kind::UnknownRequest, &[unknown.into()])),
+        Some(unknown) if !tag.optional => {
+            Err(report.report(Kind::UnknownRequest, &[unknown.into()]))
+        }
         _ => Ok(()),
     }
 }
 
-fn placement(tag: &Tag<'_>) -> Result<Placement> {
+fn placement(tag: &Tag<'_>, report: &mut impl Report) -> Outcome<Placement> {
     let align = tag.field(2).max(1);
     if !align.is_power_of_two() {
-        return Err(Error::new(Kind::PlacementAlign, &[align.into()]));
+        return Err(report.report(Kind::PlacementAlign, &[align.into()]));
     }
     Ok(Placement {
         min: tag.field(0),

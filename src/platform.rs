@@ -5,7 +5,7 @@
 //! owned values: a dropped file is closed, a dropped relocator unloaded, a
 //! dropped buffer freed, so a failed load leaves nothing behind.
 
-use crate::error::{Error, Failed, Outcome};
+use crate::error::{Outcome, Report};
 use crate::info::{Apm, EfiTables};
 use crate::params::Machine;
 use crate::plan::placement::Request;
@@ -61,9 +61,7 @@ pub trait File {
 pub struct Chunk<'a> {
     /// Where the bytes will be when the kernel starts.
     pub target: PhysAddr,
-    /// Where they are until then, as an address of this machine.
-    pub current: u64,
-    /// The bytes.
+    /// The bytes, where they are until then.
     pub bytes: &'a mut [u8],
 }
 
@@ -80,27 +78,19 @@ pub struct HandOver {
 
 /// GRUB's relocator, unloaded when it is dropped (GRUB,
 /// include/grub/relocator.h).
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "they fail when GRUB has not the memory"
+)]
 pub trait Relocator {
     /// Reserves `len` bytes that will lie at `target`.
-    ///
-    /// # Errors
-    ///
-    /// [`Failed`] when GRUB has not the memory.
-    fn alloc_at(&mut self, target: PhysAddr, len: usize) -> Outcome<Chunk<'_>>;
+    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<Chunk<'_>>;
 
     /// Reserves memory where `request` allows it, beside boot services; GRUB
     /// chooses, since it alone knows what it owns.
-    ///
-    /// # Errors
-    ///
-    /// [`Failed`] when GRUB has not the memory.
     fn alloc_in(&mut self, request: &Request) -> Outcome<Chunk<'_>>;
 
     /// Starts the kernel; returns only when that fails.
-    ///
-    /// # Errors
-    ///
-    /// [`Failed`] when GRUB has not the memory.
     fn boot(&mut self, registers: &HandOver) -> Outcome;
 }
 
@@ -128,13 +118,10 @@ pub struct EfiMap {
     pub descriptor: [u32; 2],
 }
 
-/// Everything that the loader asks of the world.
-///
-/// # Errors
-///
-/// A method that fails has set GRUB's error and answers [`Failed`].
+/// Everything that the loader asks of the world. A method that fails has set
+/// GRUB's error and answers [`crate::error::Failed`].
 #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-pub trait Platform: Sized {
+pub trait Platform: Report + Sized {
     /// Heap memory.
     type Buffer: Bytes;
     /// An open file.
@@ -152,14 +139,12 @@ pub trait Platform: Sized {
     fn alloc(&mut self, len: usize) -> Outcome<Self::Buffer>;
     /// Prints a line for the user.
     fn print(&mut self, line: &'static CStr);
-    /// Sets GRUB's error, with the name of the command's file.
-    fn report(&mut self, error: &Error) -> Failed;
     /// Prints GRUB's error, clears it and goes on.
     fn print_error(&mut self);
 
     /// Unloads whatever kernel is loaded.
     fn unset_loader(&mut self);
-    /// Opens a file.
+    /// Opens a file; errors are about it from then on.
     fn open(&mut self, path: &CStr, kind: FileKind) -> Outcome<Self::File>;
     /// Fills `into` from `offset` on.
     fn read(&mut self, file: &mut Self::File, offset: FileOffset, into: &mut [u8]) -> Outcome;
@@ -175,14 +160,15 @@ pub trait Platform: Sized {
     fn new_relocator(&mut self) -> Outcome<Self::Relocator>;
     /// Reads a memory map in entries of 24 bytes.
     fn memory_map(&mut self, which: MemoryMap) -> Outcome<Self::Buffer>;
-    /// Sets `gfxpayload` to a text that ends with its first NUL.
-    fn set_payload_modes(&mut self, modes: &[u8]) -> Outcome;
+    /// Sets `gfxpayload` to a text of these numbers.
+    fn set_payload_modes(&mut self, format: &'static CStr, numbers: &[u32; 5]) -> Outcome;
     /// BIOS drive, partition and sub-partition of the root device; all ones
     /// for what it has not.
     fn boot_device(&mut self) -> Outcome<Option<[u32; 3]>>;
 
-    /// Sets the video mode: `gfxpayload` and then `fallback`, or only that.
-    fn set_video_mode(&mut self, honours_variable: bool, fallback: &'static CStr) -> Outcome;
+    /// Sets the video mode: the value of `gfxpayload` in this format, or
+    /// `without` when it is unset or empty.
+    fn set_video_mode(&mut self, with: &'static CStr, without: &'static CStr) -> Outcome;
     /// Tells whether a graphics driver is active.
     fn has_video_driver(&self) -> bool;
     /// Reads colours, three bytes each.
@@ -216,20 +202,4 @@ pub trait Platform: Sized {
     fn end_services(&mut self, into: &mut [u8]) -> Outcome<Option<EfiMap>>;
     /// Stops the machine; there is nobody left to report to.
     fn halt(&mut self) -> !;
-}
-
-/// Reporting what deciding code found wrong.
-pub trait OrReport<T> {
-    /// Reports the error, if it is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Failed`] in place of the error.
-    fn or_report<P: Platform>(self, platform: &mut P) -> Outcome<T>;
-}
-
-impl<T> OrReport<T> for Result<T, Error> {
-    fn or_report<P: Platform>(self, platform: &mut P) -> Outcome<T> {
-        self.map_err(|error| platform.report(&error))
-    }
 }

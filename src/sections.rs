@@ -4,8 +4,8 @@
 use crate::error::Outcome;
 use crate::load::Load;
 use crate::plan::placement::Request;
-use crate::platform::{OrReport, Platform};
-use crate::session::Sections;
+use crate::platform::Platform;
+use crate::session::{Sections, Whose};
 use crate::table::copy;
 use crate::units::{PAGE, index, low32, narrow};
 use crate::wire::elf::{self, Class, HeaderTable, Section, Tables};
@@ -52,8 +52,7 @@ impl<P: Platform> Load<'_, P> {
             if !section.needs_loading() {
                 continue;
             }
-            let align =
-                elf::check_section(&section, number, self.file.size()).or_report(self.platform)?;
+            let align = elf::check_section(&section, number, self.file.size(), self.platform)?;
             let stays = tail.as_ref().and_then(|tail| tail.address(&section, align));
             let address = match stays {
                 Some(address) => address,
@@ -85,7 +84,9 @@ impl<P: Platform> Load<'_, P> {
         let size = size.and_then(|size| u32::try_from(size.saturating_add(lead.into())).ok());
         if let Some(size) = size
             && let request = Request::lowest(size, PAGE)
-            && let Some(chunk) = self.memory.try_place_image(self.platform, &request)?
+            && let Some(chunk) = self
+                .memory
+                .try_place(self.platform, &request, Whose::Image)?
             && let Some((gap, bytes)) = chunk.bytes.split_at_mut_checked(index(lead))
         {
             gap.fill(0);
@@ -108,7 +109,7 @@ impl<P: Platform> Load<'_, P> {
         // Sections are bounded by the file; one of 4 GiB fits nowhere.
         let size = u32::try_from(section.size).unwrap_or(u32::MAX);
         let request = Request::lowest(size, align);
-        let chunk = self.memory.place_image(self.platform, &request)?;
+        let chunk = self.memory.place(self.platform, &request, Whose::Image)?;
         self.file.read(self.platform, section.offset, chunk.bytes)?;
         Ok(chunk.target.0)
     }

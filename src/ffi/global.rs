@@ -2,8 +2,7 @@
 //! The cell of the one static: the session between commands.
 
 use super::grub::Grub;
-use crate::error::{Error, Kind, Outcome};
-use crate::platform::Platform;
+use crate::error::{Kind, Outcome, Report};
 use crate::session::Session;
 use core::cell::RefCell;
 
@@ -23,6 +22,6 @@ pub(super) fn with<T>(
 ) -> Outcome<T> {
     match SESSION.0.try_borrow_mut() {
         Ok(mut session) => work(grub, &mut session),
-        Err(_) => Err(grub.report(&Error::new(Kind::Busy, &[]))),
+        Err(_) => Err(grub.report(Kind::Busy, &[])),
     }
 }

@@ -5,7 +5,7 @@ use super::buffer::Buffer;
 use super::file::File;
 use super::relocator::Relocator;
 use super::sys;
-use crate::error::{Code, Error, Failed, Kind, Outcome};
+use crate::error::{self, Code, Failed, Kind, MAX_VALUES, Outcome, Report, Row};
 use crate::info::{Apm, EfiTables};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
@@ -99,7 +99,7 @@ impl Grub {
     /// would look like success.
     pub(super) fn answer(&mut self, outcome: Outcome) -> u32 {
         if outcome.is_err() && pending_error() == 0 {
-            self.report(&Error::new(Kind::Unexplained, &[]));
+            self.report(Kind::Unexplained, &[]);
         }
         pending_error()
     }
@@ -110,6 +110,30 @@ impl Grub {
 fn pending_error() -> u32 {
     // SAFETY: reads one global of GRUB.
     unsafe { sys::mb2_grub_errno() }
+}
+
+impl Report for Grub {
+    #[doc(alias = "grub_error")]
+    #[inline(never)] // many callers, none of them hurried
+    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
+        use sys::grub_err_t as e;
+        let &Row { code, named, text } = kind.row();
+        let code = match code {
+            Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
+            Code::BadOs => e::GRUB_ERR_BAD_OS,
+            Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
+            Code::FileRead => e::GRUB_ERR_FILE_READ_ERROR,
+            Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
+            Code::Bug => e::GRUB_ERR_BUG,
+        };
+        let name = if named { self.name } else { ptr::null() };
+        let mut values = [0; MAX_VALUES];
+        error::fill(&mut values, numbers);
+        // SAFETY: the text has a NUL, the name is an argument of the running
+        // command, and the text asks for no more numbers than there are.
+        unsafe { sys::mb2_grub_error(code.0, text.as_ptr(), name, values.as_ptr()) };
+        Failed
+    }
 }
 
 impl Platform for Grub {
@@ -146,29 +170,6 @@ impl Platform for Grub {
         unsafe { sys::mb2_grub_puts(line.as_ptr()) };
     }
 
-    #[doc(alias = "grub_error")]
-    fn report(&mut self, error: &Error) -> Failed {
-        use sys::grub_err_t as e;
-        let code = match error.kind.code() {
-            Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
-            Code::BadOs => e::GRUB_ERR_BAD_OS,
-            Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
-            Code::FileRead => e::GRUB_ERR_FILE_READ_ERROR,
-            Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
-            Code::Bug => e::GRUB_ERR_BUG,
-        };
-        let text = error.kind.text();
-        let name = match error.kind.names_file() {
-            true => self.name,
-            false => ptr::null(),
-        };
-        let values = error.values.as_ptr();
-        // SAFETY: the text has a NUL, the name is an argument of the running
-        // command, and the text asks for no more numbers than there are.
-        unsafe { sys::mb2_grub_error(code.0, text.as_ptr(), name, values) };
-        Failed
-    }
-
     #[doc(alias = "grub_print_error")]
     fn print_error(&mut self) {
         // SAFETY: the call takes nothing.
@@ -192,7 +193,7 @@ impl Platform for Grub {
         }
         // A short read is an error of its own unless GRUB has set one.
         match pending_error() {
-            0 => Err(self.report(&Error::new(Kind::FileEnd, &[]))),
+            0 => Err(self.report(Kind::FileEnd, &[])),
             _ => Err(Failed),
         }
     }
@@ -245,10 +246,9 @@ impl Platform for Grub {
     }
 
     #[doc(alias = "grub_env_set")]
-    fn set_payload_modes(&mut self, modes: &[u8]) -> Outcome {
-        let value = CStr::from_bytes_until_nul(modes).or(Err(Failed))?;
-        // SAFETY: both strings have a NUL and live for the call.
-        check(unsafe { sys::mb2_grub_env_set(PAYLOAD_MODES.as_ptr(), value.as_ptr()) })
+    fn set_payload_modes(&mut self, format: &'static CStr, numbers: &[u32; 5]) -> Outcome {
+        // SAFETY: the format has a NUL and takes no more than the five numbers.
+        check(unsafe { sys::mb2_grub_payload_modes(format.as_ptr(), numbers.as_ptr()) })
     }
 
     #[doc(alias = "grub_get_root_biosnumber")]
@@ -271,27 +271,9 @@ impl Platform for Grub {
     }
 
     #[doc(alias = "grub_video_set_mode")]
-    fn set_video_mode(&mut self, honours_variable: bool, fallback: &'static CStr) -> Outcome {
-        // SAFETY: the name has a NUL.
-        let value = unsafe { sys::mb2_grub_env_get(PAYLOAD_MODES.as_ptr()) };
-        let value = match NonNull::new(value.cast_mut()) {
-            // SAFETY: GRUB's value has a NUL and stays while nobody sets it.
-            Some(value) if honours_variable => unsafe { CStr::from_ptr(value.as_ptr()) },
-            _ => c"",
-        };
-        let mut list = Buffer::new(value.count_bytes().saturating_add(16))?;
-        let pieces = [value.to_bytes(), b";", fallback.to_bytes()];
-        let pieces = if value.is_empty() {
-            pieces.get(2..)
-        } else {
-            pieces.get(..)
-        };
-        let mut out = crate::info::Writer::new(&mut list);
-        for piece in pieces.unwrap_or_default() {
-            out.bytes(piece);
-        }
-        // SAFETY: the buffer is longer than the text and was all zero.
-        check(unsafe { sys::mb2_grub_video_set_mode(list.as_ptr().cast()) })
+    fn set_video_mode(&mut self, with: &'static CStr, without: &'static CStr) -> Outcome {
+        // SAFETY: both have a NUL, and the first takes no more than a string.
+        check(unsafe { sys::mb2_grub_video_set_mode(with.as_ptr(), without.as_ptr()) })
     }
 
     #[doc(alias = "grub_video_get_driver_id")]
@@ -468,9 +450,6 @@ impl Platform for Grub {
         }
     }
 }
-
-/// The variable that holds the video modes for kernels.
-const PAYLOAD_MODES: &CStr = c"gfxpayload";
 
 /// Bytes that UEFI's map may grow by while boot services end.
 const MAP_GROWTH: usize = 2048;

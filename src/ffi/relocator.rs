@@ -7,7 +7,7 @@ use crate::error::{Failed, Outcome};
 use crate::params::Preference;
 use crate::plan::placement::Request;
 use crate::platform::{self, Chunk, HandOver};
-use crate::units::{PhysAddr, index, wide};
+use crate::units::{PhysAddr, index};
 use core::ptr::{self, NonNull};
 use core::slice;
 use static_assertions::assert_not_impl_any;
@@ -42,7 +42,6 @@ impl Relocator {
         let bytes = unsafe { slice::from_raw_parts_mut(current.as_ptr(), len) };
         Ok(Chunk {
             target: PhysAddr(u32::try_from(raw.target).or(Err(Failed))?),
-            current: wide(current.as_ptr().addr()),
             bytes,
         })
     }
@@ -56,8 +55,8 @@ const NO_CHUNK: sys::mb2_chunk = sys::mb2_chunk {
 
 impl platform::Relocator for Relocator {
     #[doc(alias = "grub_relocator_alloc_chunk_addr")]
-    fn alloc_at(&mut self, target: PhysAddr, len: usize) -> Outcome<Chunk<'_>> {
-        let mut raw = NO_CHUNK;
+    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<Chunk<'_>> {
+        let (mut raw, len) = (NO_CHUNK, index(len));
         // SAFETY: the handle is live by the invariant, `raw` is writable.
         let error = unsafe {
             sys::mb2_grub_relocator_alloc_addr(self.0.as_ptr(), &raw mut raw, target.0.into(), len)

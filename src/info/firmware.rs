@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Tags about what lies below GRUB: APM, UEFI, network.
+//! Tags about what lies below GRUB: APM and UEFI.
 
 use super::{InfoType, Writer};
 use crate::units::low32;
@@ -19,7 +19,8 @@ pub struct Apm {
 }
 
 impl Apm {
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
+    /// Writes the tag.
+    pub fn write(&self, out: &mut Writer<'_>) {
         let start = out.begin(InfoType::APM);
         out.u16(self.version);
         out.u16(self.cseg);
@@ -53,20 +54,16 @@ impl EfiTables {
         }
     }
 
-    pub(super) fn write_system_table(&self, out: &mut Writer<'_>) {
+    /// Writes the tag of the system table.
+    pub fn write_system_table(&self, out: &mut Writer<'_>) {
         let kinds = [InfoType::EFI32, InfoType::EFI64];
         self.pointer(out, kinds, self.system_table);
     }
 
-    pub(super) fn write_alive(&self, out: &mut Writer<'_>) {
+    /// Writes the tags that say that boot services are alive and who GRUB is.
+    pub fn write_alive(&self, out: &mut Writer<'_>) {
         out.tag(InfoType::EFI_BOOT_SERVICES, &[], &[]);
         let kinds = [InfoType::EFI32_IMAGE, InfoType::EFI64_IMAGE];
         self.pointer(out, kinds, self.image_handle);
     }
-}
-
-/// Writes the tag of a network interface's DHCP acknowledgement (Multiboot2,
-/// 3.6.18).
-pub fn network(out: &mut Writer<'_>, acknowledgement: &[u8]) {
-    out.tag(InfoType::NETWORK, &[], acknowledgement);
 }

@@ -27,7 +27,8 @@ pub struct ElfSections<'a> {
 }
 
 impl ElfSections<'_> {
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
+    /// Writes the tag.
+    pub fn write(&self, out: &mut Writer<'_>) {
         let numbers = [self.count, self.entry_size, self.name_index];
         out.tag(InfoType::ELF_SECTIONS, &numbers, self.headers);
     }

@@ -7,7 +7,7 @@ use crate::units::short;
 
 /// Writes the memory map; `map` has entries of 24 bytes as the kernel takes
 /// them (Multiboot2, 3.6.8).
-pub(super) fn map(out: &mut Writer<'_>, map: &[u8]) {
+pub fn memory_map(out: &mut Writer<'_>, map: &[u8]) {
     out.tag(InfoType::MEMORY_MAP, &[short(MAP_ENTRY), 0], map);
 }
 

@@ -2,9 +2,7 @@
 //! The boot information: from facts to the bytes that the kernel receives
 //! (Multiboot2, 3.6).
 //!
-//! The order of the tags is GRUB's (GRUB,
-//! grub-core/loader/multiboot_mbi2.c), since kernels depend on it. Where the
-//! specification's text and its header file disagree, the header file counts,
+//! [`crate::boot`] knows their order. Where the specification's text and its header file disagree, the header file counts,
 //! as every loader reads it.
 
 mod firmware;
@@ -13,9 +11,9 @@ mod memory;
 mod video;
 mod writer;
 
-pub use firmware::{Apm, EfiTables, network};
+pub use firmware::{Apm, EfiTables};
 pub use image::{ElfSections, module};
-pub use memory::EfiMapRoom;
+pub use memory::{EfiMapRoom, memory_map};
 pub use video::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, VbeInfo};
 pub use writer::Writer;
 
@@ -66,89 +64,6 @@ open_enum! {
         EFI64_IMAGE = 20,
         /// Where a relocatable image lies (Multiboot2, 3.6.23).
         LOAD_BASE = 21,
-    }
-}
-
-/// Everything that the kernel is told, as values; a tag without fact is not
-/// written. Strings carry their NUL.
-pub struct Facts<'a> {
-    /// Physical address of the image's first byte.
-    pub load_base: u32,
-    /// Command line.
-    pub command_line: &'a [u8],
-    /// Name and version of GRUB.
-    pub loader_name: &'a [u8],
-    /// Answer of the APM BIOS.
-    pub apm: Option<Apm>,
-    /// Tags of the modules, as [`module`] writes them.
-    pub modules: &'a [u8],
-    /// Memory map in entries of 24 bytes, and kibibytes below and above
-    /// 1 MiB; absent while boot services are alive.
-    pub memory: Option<(&'a [u8], [u32; 2])>,
-    /// The ELF image's section headers.
-    pub sections: ElfSections<'a>,
-    /// Tags of the network interfaces, as [`network`] writes them.
-    pub network: &'a [u8],
-    /// BIOS drive, partition and sub-partition.
-    pub boot_device: Option<[u32; 3]>,
-    /// VBE information.
-    pub vbe: Option<&'a VbeInfo<'a>>,
-    /// Screen that the kernel inherits.
-    pub framebuffer: Option<&'a Framebuffer<'a>>,
-    /// UEFI's tables.
-    pub efi: Option<EfiTables>,
-    /// ACPI root pointers, old and new.
-    pub acpi: [Option<&'a [u8]>; 2],
-    /// Boot services stay alive.
-    pub keep_services: bool,
-}
-
-impl Facts<'_> {
-    /// Writes the head and every tag up to the place of the EFI memory map,
-    /// which exists only after the last moment to write anything else.
-    pub fn write(&self, out: &mut Writer<'_>) {
-        out.u32(0); // total size: known at the end
-        out.u32(0);
-        out.tag(InfoType::LOAD_BASE, &[self.load_base], &[]);
-        out.tag(InfoType::COMMAND_LINE, &[], self.command_line);
-        out.tag(InfoType::LOADER_NAME, &[], self.loader_name);
-        if let Some(apm) = &self.apm {
-            apm.write(out);
-        }
-        out.bytes(self.modules);
-        if let Some((map, _)) = self.memory {
-            memory::map(out, map);
-        }
-        self.sections.write(out);
-        if let Some((_, sizes)) = self.memory {
-            out.tag(InfoType::BASIC_MEMORY, &sizes, &[]);
-        }
-        out.bytes(self.network);
-        if let Some(device) = self.boot_device {
-            out.tag(InfoType::BOOT_DEVICE, &device, &[]);
-        }
-        if let Some(vbe) = self.vbe {
-            vbe.write(out);
-        }
-        if let Some(framebuffer) = self.framebuffer {
-            framebuffer.write(out);
-        }
-        if let Some(efi) = &self.efi {
-            efi.write_system_table(out);
-        }
-        for (kind, rsdp) in [InfoType::ACPI_OLD, InfoType::ACPI_NEW]
-            .into_iter()
-            .zip(self.acpi)
-        {
-            if let Some(rsdp) = rsdp {
-                out.tag(kind, &[], rsdp);
-            }
-        }
-        if let Some(efi) = &self.efi
-            && self.keep_services
-        {
-            efi.write_alive(out);
-        }
     }
 }
 

@@ -15,18 +15,22 @@ pub struct VbeInfo<'a> {
     pub mode: u16,
     /// Segment, offset and length of the protected-mode interface.
     pub interface: [u16; 3],
-    /// Controller information and, behind it, mode information.
-    pub blocks: &'a [u8],
+    /// Controller information.
+    pub controller: &'a [u8],
+    /// Mode information.
+    pub info: &'a [u8],
 }
 
 impl VbeInfo<'_> {
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
+    /// Writes the tag.
+    pub fn write(&self, out: &mut Writer<'_>) {
         let start = out.begin(InfoType::VBE);
         out.u16(self.mode);
         for field in self.interface {
             out.u16(field);
         }
-        out.bytes(self.blocks);
+        out.bytes(self.controller);
+        out.bytes(self.info);
         out.end(start);
     }
 }
@@ -54,7 +58,8 @@ pub struct Framebuffer<'a> {
 }
 
 impl Framebuffer<'_> {
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
+    /// Writes the tag.
+    pub fn write(&self, out: &mut Writer<'_>) {
         let start = out.begin(InfoType::FRAMEBUFFER);
         out.u64(self.address);
         out.words(&self.pitch_width_height);

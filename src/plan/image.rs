@@ -4,7 +4,7 @@
 //! A flat file is an image of one part, so both formats take the same path
 //! from here on.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Outcome, Report};
 use crate::params::LoadParams;
 use crate::table::{Bytes, Record, Table, Words};
 use crate::units::{FOUR_GIB, Span, low32};
@@ -48,7 +48,12 @@ impl Record for Segment {
 impl Segment {
     /// Reads a program header, and checks its sizes against the file and its
     /// addresses against 4 GiB; `None` for what is not loaded.
-    fn new(program: &Program, index: u32, file_size: u64) -> Result<Option<Self>> {
+    fn new(
+        program: &Program,
+        index: u32,
+        file_size: u64,
+        report: &mut impl Report,
+    ) -> Outcome<Option<Self>> {
         let Program {
             paddr,
             file_size: file,
@@ -58,9 +63,9 @@ impl Segment {
         if program.kind != PT_LOAD || (file == 0 && memory == 0) {
             return Ok(None);
         }
-        let refuse = |kind, first, second| {
+        let mut refuse = |kind, first, second| {
             let numbers = [index.into(), first, second];
-            Err(Error::new(kind, &numbers))
+            Err(report.report(kind, &numbers))
         };
         if file > memory {
             return refuse(Kind::SegmentSize, file, memory);
@@ -100,6 +105,8 @@ pub struct Programs<'a> {
     pub table: HeaderTable,
     /// The bytes of the table.
     pub bytes: &'a [u8],
+    /// Bytes of the file.
+    pub file_size: u64,
 }
 
 impl Programs<'_> {
@@ -110,7 +117,7 @@ impl Programs<'_> {
 
     /// The physical address of the ELF header's entry: the first loaded
     /// segment whose virtual range holds it decides.
-    fn entry(&self) -> Result<u32> {
+    fn entry(&self, report: &mut impl Report) -> Outcome<u32> {
         for index in 0..self.table.count {
             let program = self.get(index);
             let inside = self.file.entry.checked_sub(program.vaddr);
@@ -122,7 +129,7 @@ impl Programs<'_> {
                 return Ok(low32(program.paddr.saturating_add(inside)));
             }
         }
-        Err(Error::new(Kind::EntryNotInSegment, &[]))
+        Err(report.report(Kind::EntryNotInSegment, &[]))
     }
 }
 
@@ -136,26 +143,30 @@ impl Programs<'_> {
 pub fn plan_elf<B: Bytes>(
     params: &LoadParams,
     programs: &Programs<'_>,
-    file_size: u64,
     mut segments: Table<Segment, B>,
-) -> Result<ImagePlan<B>> {
+    report: &mut impl Report,
+) -> Outcome<ImagePlan<B>> {
+    let file_size = programs.file_size;
     for index in 0..programs.table.count {
-        if let Some(segment) = Segment::new(&programs.get(index), index, file_size)? {
+        if let Some(segment) = Segment::new(&programs.get(index), index, file_size, report)? {
             segments.push(&segment);
         }
     }
     segments.sort_by_words(BY_ADDRESS);
-    let extent = check_overlap(&segments)?;
+    let extent = check_overlap(&segments, report)?;
     let entry = match params.entry {
         Some(entry) => entry,
-        None => programs.entry()?,
+        None => programs.entry(report)?,
     };
-    finish(params, segments, extent, entry)
+    finish(params, segments, (extent, entry), report)
 }
 
 /// Refuses segments that share memory and returns the extent of all; they
 /// must be sorted by address.
-fn check_overlap<B: Bytes>(segments: &Table<Segment, B>) -> Result<Span> {
+fn check_overlap<B: Bytes>(
+    segments: &Table<Segment, B>,
+    report: &mut impl Report,
+) -> Outcome<Span> {
     let mut before: Option<Segment> = None;
     for segment in segments.iter() {
         if let Some(before) = before
@@ -170,7 +181,7 @@ fn check_overlap<B: Bytes>(segments: &Table<Segment, B>) -> Result<Span> {
                 b.first,
                 b.last,
             ];
-            return Err(Error::new(Kind::Overlap, &both.map(u64::from)));
+            return Err(report.report(Kind::Overlap, &both.map(u64::from)));
         }
         before = Some(segment);
     }
@@ -179,7 +190,7 @@ fn check_overlap<B: Bytes>(segments: &Table<Segment, B>) -> Result<Span> {
             first: lowest.memory.first,
             last: highest.memory.last,
         }),
-        _ => Err(Error::new(Kind::NoSegment, &[])),
+        _ => Err(report.report(Kind::NoSegment, &[])),
     }
 }
 
@@ -195,8 +206,9 @@ pub fn plan_flat<B: Bytes>(
     params: &LoadParams,
     file_size: Option<u64>,
     mut segments: Table<Segment, B>,
-) -> Result<ImagePlan<B>> {
-    let refuse = |kind, found, limit| Err(Error::new(kind, &[found, limit]));
+    report: &mut impl Report,
+) -> Outcome<ImagePlan<B>> {
+    let mut refuse = |kind, found, limit| Err(report.report(kind, &[found, limit]));
     let Some(address) = &params.address else {
         return refuse(Kind::NoSegment, 0, 0);
     };
@@ -256,7 +268,8 @@ pub fn plan_flat<B: Bytes>(
         index: 0,
     });
     // LoadParams has made sure that a flat file has an entry tag.
-    finish(params, segments, extent, params.entry.unwrap_or_default())
+    let entry = params.entry.unwrap_or_default();
+    finish(params, segments, (extent, entry), report)
 }
 
 /// Checks the entry, gives gaps to the part before them where the image is
@@ -264,9 +277,9 @@ pub fn plan_flat<B: Bytes>(
 fn finish<B: Bytes>(
     params: &LoadParams,
     mut segments: Table<Segment, B>,
-    extent: Span,
-    entry: u32,
-) -> Result<ImagePlan<B>> {
+    (extent, entry): (Span, u32),
+    report: &mut impl Report,
+) -> Outcome<ImagePlan<B>> {
     let start = Span {
         first: entry,
         last: entry,
@@ -284,7 +297,7 @@ fn finish<B: Bytes>(
         }
     }
     if !inside {
-        return Err(Error::new(Kind::EntryOutside, &[entry.into()]));
+        return Err(report.report(Kind::EntryOutside, &[entry.into()]));
     }
     segments.sort_by_words(BY_OFFSET);
     Ok(ImagePlan {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! From a memory map and a wish to an address.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Failed, Kind, Outcome, Report};
 use crate::params::{Firmware, Placement, Preference};
 use crate::table::{Bytes, RECORD_LEN, Table};
 use crate::units::{PAGE, PhysAddr, Span, align_down, align_up};
@@ -65,7 +65,7 @@ impl Request {
     /// # Errors
     ///
     /// [`Kind::PlacementRange`] when the tag's window is smaller.
-    pub fn image(size: u32, placement: &Placement) -> Result<Self> {
+    pub fn image(size: u32, placement: &Placement, report: &mut impl Report) -> Outcome<Self> {
         // The tag bounds the image's end, so the byte there is outside.
         let highest = placement.max.checked_sub(size);
         let last = placement.max.checked_sub(1);
@@ -79,7 +79,7 @@ impl Request {
                 align: placement.align,
                 preference: placement.preference,
             }),
-            _ => Err(Error::new(Kind::PlacementRange, &[])),
+            _ => Err(report.report(Kind::PlacementRange, &[])),
         }
     }
 
@@ -100,11 +100,10 @@ impl Request {
         self.window.contains(span) && align_down(span.first, self.align) == span.first
     }
 
-    /// The error for a wish that cannot be met.
-    #[must_use]
-    pub fn no_room(&self) -> Error {
+    /// Reports that the wish cannot be met.
+    pub fn no_room(&self, report: &mut impl Report) -> Failed {
         let Span { first, last } = self.window;
-        Error::new(Kind::NoRoom, &[self.size, first, last].map(u64::from))
+        report.report(Kind::NoRoom, &[self.size, first, last].map(u64::from))
     }
 
     /// The lowest and the highest address in `free`, if one fits.
@@ -216,7 +215,7 @@ impl<B: Bytes> FreeMemory<B> {
     ///
     /// [`Kind::NotFree`] with the first byte that is not free and the type
     /// that `map` gives it.
-    pub fn check_fixed(&self, wanted: &Span, map: &[u8]) -> Result {
+    pub fn check_fixed(&self, wanted: &Span, map: &[u8], report: &mut impl Report) -> Outcome {
         let mut at = wanted.first;
         for free in self.0.iter() {
             if free.first <= at && at <= free.last {
@@ -233,7 +232,7 @@ impl<B: Bytes> FreeMemory<B> {
             }
         }
         let numbers = [wanted.first, wanted.last, at, kind];
-        Err(Error::new(Kind::NotFree, &numbers.map(u64::from)))
+        Err(report.report(Kind::NotFree, &numbers.map(u64::from)))
     }
 }
 
@@ -247,7 +246,11 @@ impl<B: Bytes> FreeMemory<B> {
 /// # Errors
 ///
 /// [`Kind::NoRoom`].
-pub fn check_trampoline<B: Bytes>(usable: &FreeMemory<B>, taken: &Table<Span, B>) -> Result {
+pub fn check_trampoline<B: Bytes>(
+    usable: &FreeMemory<B>,
+    taken: &Table<Span, B>,
+    report: &mut impl Report,
+) -> Outcome {
     let start = usable.0.get(0).map_or(0, |span| span.first);
     let mut code = Span::new(PhysAddr(start), TRAMPOLINE_LEN);
     for span in taken.iter() {
@@ -264,12 +267,13 @@ pub fn check_trampoline<B: Bytes>(usable: &FreeMemory<B>, taken: &Table<Span, B>
         align: 1,
         preference: Preference::Low,
     }
-    .no_room())
+    .no_room(report))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, Kept};
 
     /// A map of (start, end, type).
     fn map(list: &[(u64, u64, u32)]) -> Vec<u8> {
@@ -291,6 +295,13 @@ mod tests {
         }
         let len = FreeMemory::<Vec<u8>>::bytes_for(map, taken.len());
         FreeMemory::new(map, &table, vec![0; len])
+    }
+
+    fn check(free: &FreeMemory<Vec<u8>>, wanted: &Span, map: &[u8]) -> Option<Error> {
+        let mut kept = Kept::default();
+        let checked = free.check_fixed(wanted, map, &mut kept);
+        assert_eq!(checked.is_err(), kept.0.is_some());
+        kept.0
     }
 
     const PC: [(u64, u64, u32); 4] = [
@@ -369,7 +380,7 @@ mod tests {
             last: 0x20ffff,
         };
         let error = Error::new(Kind::NotFree, &[0x1f_0000, 0x20_ffff, 0x20_0000, 4]);
-        assert_eq!(free.check_fixed(&wanted, &map(&list)), Err(error));
+        assert_eq!(check(&free, &wanted, &map(&list)), Some(error));
     }
 
     #[test]
@@ -380,19 +391,13 @@ mod tests {
             first: 0x10_0000,
             last: 0x2fffff,
         };
-        assert_eq!(free.check_fixed(&wanted, &map(&list)), Ok(()));
+        assert_eq!(check(&free, &wanted, &map(&list)), None);
         let one_more = Span {
             last: 0x30_0000,
             ..wanted
         };
-        let error = free.check_fixed(&one_more, &map(&list));
-        assert!(matches!(
-            error,
-            Err(Error {
-                kind: Kind::NotFree,
-                values: [_, _, 0x30_0000, 0, ..]
-            })
-        ));
+        let error = check(&free, &one_more, &map(&list));
+        assert_eq!(error.unwrap().values[2..4], [0x30_0000, 0]);
     }
 
     #[test]
@@ -416,10 +421,11 @@ mod tests {
             align: 1,
             preference: Preference::Low,
         };
-        assert!(Request::image(0x1000, &tag(0x1000, 0x2000)).is_ok());
+        let mut kept = Kept::default();
+        assert!(Request::image(0x1000, &tag(0x1000, 0x2000), &mut kept).is_ok());
         for (min, max) in [(0x1001, 0x2000), (0, 0xfff), (u32::MAX, 0)] {
-            let range = Request::image(0x1000, &tag(min, max));
-            assert_eq!(range, Err(Error::new(Kind::PlacementRange, &[])));
+            assert!(Request::image(0x1000, &tag(min, max), &mut kept).is_err());
+            assert_eq!(kept.0.take().unwrap().kind, Kind::PlacementRange);
         }
     }
 
@@ -444,16 +450,16 @@ mod tests {
         let map = map(&PC);
         let usable = free(&map, &[]);
         let mut taken = Table::new(vec![0; 64]);
-        assert!(check_trampoline(&usable, &taken).is_ok());
+        assert!(check_trampoline(&usable, &taken, &mut Kept::default()).is_ok());
         taken.push(&Span {
             first: 0x1000,
             last: 0x4fff,
         });
-        assert!(check_trampoline(&usable, &taken).is_ok());
+        assert!(check_trampoline(&usable, &taken, &mut Kept::default()).is_ok());
         taken.push(&Span {
             first: 0x5000,
             last: 0x9efff,
         });
-        assert!(check_trampoline(&usable, &taken).is_err());
+        assert!(check_trampoline(&usable, &taken, &mut Kept::default()).is_err());
     }
 }

@@ -5,7 +5,7 @@
 //! the class picks one.
 
 use super::{u16_at, u32_at, u64_at};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Outcome, Report};
 use crate::units::{index as place, low16, low32};
 
 /// `e_phnum` says that section header 0 has the count (ELF, PN_XNUM).
@@ -40,17 +40,23 @@ pub enum Class {
 type Field = [(u8, u8); 2];
 
 /// Reads fields of a header; what is not there reads as 0.
-#[inline(never)] // one loop for every header of both classes
 fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
-    fields.map(|field| {
-        let (offset, width) = class.pick(field);
+    let mut values = [0; N];
+    read_into(class, bytes, fields, &mut values);
+    values
+}
+
+#[inline(never)] // one loop for every header of both classes
+fn read_into(class: Class, bytes: &[u8], fields: &[Field], values: &mut [u64]) {
+    for (value, field) in values.iter_mut().zip(fields) {
+        let (offset, width) = class.pick(*field);
         let offset = offset.into();
-        match width {
+        *value = match width {
             2 => u16_at(bytes, offset).into(),
             4 => u32_at(bytes, offset).into(),
             _ => u64_at(bytes, offset),
-        }
-    })
+        };
+    }
 }
 
 impl Class {
@@ -99,13 +105,11 @@ impl HeaderTable {
     }
 
     /// Checks that the entries are large enough and lie in the file.
-    fn check(self, least: u16, file_size: u64) -> Result<Self> {
+    fn check(self, least: u16, file_size: u64, report: &mut impl Report) -> Outcome<Self> {
         let end = self.offset.saturating_add(self.len());
         if self.count > 0 && (self.entry_size < least || end > file_size) {
-            return Err(Error::new(
-                Kind::ElfTable,
-                &[self.count.into(), self.entry_size.into(), self.offset],
-            ));
+            let numbers = [self.count.into(), self.entry_size.into(), self.offset];
+            return Err(report.report(Kind::ElfTable, &numbers));
         }
         Ok(self)
     }
@@ -140,23 +144,23 @@ impl FileHeader {
     /// # Errors
     ///
     /// [`Kind::ElfMagic`], [`Kind::ElfMachine`], [`Kind::ElfType`].
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
+    pub fn parse(bytes: &[u8], report: &mut impl Report) -> Outcome<Self> {
         // Magic, then the class, then little endian.
         let Some([0x7f, b'E', b'L', b'F', class, 1]) = bytes.first_chunk() else {
-            return Err(Error::new(Kind::ElfMagic, &[]));
+            return Err(report.report(Kind::ElfMagic, &[]));
         };
         let machine = u16_at(bytes, 18);
         let class = match (class, machine) {
             (1, 3) => Class::Elf32,
             (2, 62) => Class::Elf64,
-            _ => return Err(Error::new(Kind::ElfMachine, &[])),
+            _ => return Err(report.report(Kind::ElfMachine, &[])),
         };
         if u32_at(bytes, 20) != 1 {
-            return Err(Error::new(Kind::ElfMachine, &[]));
+            return Err(report.report(Kind::ElfMachine, &[]));
         }
         // Executable or shared object.
         if !matches!(u16_at(bytes, 16), 2 | 3) {
-            return Err(Error::new(Kind::ElfType, &[]));
+            return Err(report.report(Kind::ElfType, &[]));
         }
         const FIELDS: [Field; 8] = [
             [(24, 4), (24, 8)], // e_entry
@@ -208,7 +212,12 @@ impl FileHeader {
     /// # Errors
     ///
     /// [`Kind::ElfTable`].
-    pub fn tables(&self, first: Option<&[u8]>, file_size: u64) -> Result<Tables> {
+    pub fn tables(
+        &self,
+        first: Option<&[u8]>,
+        file_size: u64,
+        report: &mut impl Report,
+    ) -> Outcome<Tables> {
         let class = self.class;
         // A file with odd entries has no section 0 to ask.
         let first = first
@@ -240,8 +249,8 @@ impl FileHeader {
             name_index = first.map_or(name_index, |section| section.link);
         }
         Ok(Tables {
-            programs: programs.check(class.program_header_len(), file_size)?,
-            sections: sections.check(class.section_header_len(), file_size)?,
+            programs: programs.check(class.program_header_len(), file_size, report)?,
+            sections: sections.check(class.section_header_len(), file_size, report)?,
             name_index,
         })
     }
@@ -365,14 +374,19 @@ const MAX_ALIGN: u64 = 1 << 31;
 /// # Errors
 ///
 /// [`Kind::SectionAlign`], [`Kind::SectionRange`].
-pub fn check_section(section: &Section, index: u32, file_size: u64) -> Result<u32> {
+pub fn check_section(
+    section: &Section,
+    index: u32,
+    file_size: u64,
+    report: &mut impl Report,
+) -> Outcome<u32> {
     let align = section.align.max(1);
     if !align.is_power_of_two() || align > MAX_ALIGN {
-        return Err(Error::new(Kind::SectionAlign, &[index.into(), align]));
+        return Err(report.report(Kind::SectionAlign, &[index.into(), align]));
     }
     if section.offset.saturating_add(section.size) > file_size {
         let place = [index.into(), section.offset, section.size];
-        return Err(Error::new(Kind::SectionRange, &place));
+        return Err(report.report(Kind::SectionRange, &place));
     }
     Ok(low32(align))
 }

@@ -2,7 +2,7 @@
 //! The Multiboot2 header in a kernel file: search and tags (Multiboot2, 3.1).
 
 use super::{open_enum, u16_at, u32_at};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Outcome, Report};
 use crate::units::{align_up, index, short, wide};
 
 /// Bytes of the file that are searched for the header (Multiboot2, 3.1).
@@ -112,10 +112,10 @@ impl<'a> Header<'a> {
     ///
     /// [`Kind::NoHeader`]; [`Kind::HeaderLength`] when the first candidate
     /// does not end inside the window.
-    pub fn find(window: &'a [u8]) -> Result<Self> {
+    pub fn find(window: &'a [u8], report: &mut impl Report) -> Outcome<Self> {
         let mut rest = window.get(..SEARCH_LEN).unwrap_or(window);
         let mut offset = 0u32;
-        while let Some(fixed) = rest.get(..FIXED_LEN) {
+        while let Some(fixed) = rest.first_chunk::<FIXED_LEN>() {
             let [magic, architecture, length, checksum] =
                 [0, 4, 8, 12].map(|field| u32_at(fixed, field));
             let sum = magic
@@ -123,47 +123,49 @@ impl<'a> Header<'a> {
                 .wrapping_add(length)
                 .wrapping_add(checksum);
             if magic == MAGIC && architecture == ARCHITECTURE_I386 && sum == 0 {
-                let bytes = rest.get(..index(length));
-                return match bytes {
+                return match rest.get(..index(length)) {
                     Some(bytes) if length >= MIN_LEN => Ok(Self { offset, bytes }),
-                    _ => Err(Error::new(
-                        Kind::HeaderLength,
-                        &[offset.into(), length.into(), wide(SEARCH_LEN)],
-                    )),
+                    _ => {
+                        let numbers = [offset.into(), length.into(), wide(SEARCH_LEN)];
+                        Err(report.report(Kind::HeaderLength, &numbers))
+                    }
                 };
             }
             rest = rest.get(index(TAG_ALIGN)..).unwrap_or_default();
-            offset = offset.saturating_add(8);
+            offset = offset.saturating_add(TAG_ALIGN);
         }
-        Err(Error::new(Kind::NoHeader, &[]))
+        Err(report.report(Kind::NoHeader, &[]))
     }
 
-    /// Walks the tags up to the end tag, or up to the first error.
+    /// Starts a walk over the tags.
     #[must_use]
     pub fn tags(&self) -> Tags<'a> {
         Tags {
             rest: self.bytes.get(FIXED_LEN..).unwrap_or_default(),
             offset: self.offset.saturating_add(short(FIXED_LEN)),
-            done: false,
         }
     }
 }
 
-/// Iterator over the tags of a header; see [`Header::tags`].
+/// A walk over the tags of a header.
 pub struct Tags<'a> {
     /// What is left of the header.
     rest: &'a [u8],
     /// Where that starts in the file.
     offset: u32,
-    done: bool,
 }
 
 impl<'a> Tags<'a> {
-    fn step(&mut self) -> Result<Option<Tag<'a>>> {
+    /// The next tag, or `None` at the end tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NoEndTag`], [`Kind::TagSize`].
+    pub fn next(&mut self, report: &mut impl Report) -> Outcome<Option<Tag<'a>>> {
         let offset = u64::from(self.offset);
         let rest = self.rest;
-        let Some((head, _)) = rest.split_at_checked(TAG_HEAD) else {
-            return Err(Error::new(Kind::NoEndTag, &[offset]));
+        let Some(head) = rest.first_chunk::<TAG_HEAD>() else {
+            return Err(report.report(Kind::NoEndTag, &[offset]));
         };
         let kind = TagType(u16_at(head, 0));
         let size = u32_at(head, 4);
@@ -174,7 +176,7 @@ impl<'a> Tags<'a> {
         let fields = rest.get(TAG_HEAD..index(size));
         let Some(fields) = fields.filter(|_| size >= min && kind != TagType::END) else {
             let numbers = [kind.0.into(), offset, size.into()];
-            return Err(Error::new(Kind::TagSize, &numbers));
+            return Err(report.report(Kind::TagSize, &numbers));
         };
         // A size that ends at the header's end may leave less than its padding.
         let step = align_up(size, TAG_ALIGN).unwrap_or(size);
@@ -188,22 +190,10 @@ impl<'a> Tags<'a> {
     }
 }
 
-impl<'a> Iterator for Tags<'a> {
-    type Item = Result<Tag<'a>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let step = self.step().transpose();
-        self.done = !matches!(step, Some(Ok(_)));
-        step
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, Kept};
 
     /// A header with `tags` behind its fixed fields.
     fn header(tags: &[u8]) -> Vec<u8> {
@@ -219,11 +209,23 @@ mod tests {
 
     const END: [u8; 8] = [0, 0, 0, 0, 8, 0, 0, 0]; // type 0, flags 0, size 8
 
-    fn kinds(bytes: &[u8]) -> Result<Vec<u16>> {
-        Header::find(bytes)?
-            .tags()
-            .map(|tag| Ok(tag?.kind.0))
-            .collect()
+    fn find(bytes: &[u8]) -> Result<Header<'_>, Error> {
+        let mut kept = Kept::default();
+        Header::find(bytes, &mut kept).map_err(|_| kept.0.unwrap())
+    }
+
+    fn tags(bytes: &[u8]) -> Result<Vec<Tag<'_>>, Error> {
+        let mut kept = Kept::default();
+        let mut walk = find(bytes)?.tags();
+        let mut list = Vec::new();
+        while let Some(tag) = walk.next(&mut kept).map_err(|_| kept.0.unwrap())? {
+            list.push(tag);
+        }
+        Ok(list)
+    }
+
+    fn kinds(bytes: &[u8]) -> Result<Vec<u16>, Error> {
+        Ok(tags(bytes)?.iter().map(|tag| tag.kind.0).collect())
     }
 
     #[test]
@@ -234,15 +236,14 @@ mod tests {
     #[test]
     fn tags_start_on_multiples_of_eight() {
         #[rustfmt::skip]
-        let tags = [
+        let body = [
             3, 0, 0, 0, 12, 0, 0, 0, 1, 2, 3, 4, // entry address, size 12
             9, 9, 9, 9,                          // padding
             7, 0, 1, 0, 8, 0, 0, 0,              // boot services, optional
             0, 0, 0, 0, 8, 0, 0, 0,              // end
         ];
-        let bytes = header(&tags);
-        let found = Header::find(&bytes).unwrap();
-        let list: Vec<_> = found.tags().map(Result::unwrap).collect();
+        let bytes = header(&body);
+        let list = tags(&bytes).unwrap();
         assert_eq!(list.len(), 2);
         assert_eq!(list[0].field(0), 0x0403_0201);
         assert!(!list[0].optional && list[1].optional);
@@ -258,10 +259,7 @@ mod tests {
         bytes.extend(other);
         let good = bytes.len();
         bytes.extend(header(&END));
-        assert_eq!(
-            usize::try_from(Header::find(&bytes).unwrap().offset),
-            Ok(good)
-        );
+        assert_eq!(usize::try_from(find(&bytes).unwrap().offset), Ok(good));
     }
 
     #[test]
@@ -269,7 +267,7 @@ mod tests {
         let at = |offset: usize| {
             let mut bytes = vec![0; offset];
             bytes.extend(header(&END));
-            Header::find(&bytes).map(|h| h.offset)
+            find(&bytes).map(|h| h.offset)
         };
         assert_eq!(at(4), Err(Error::new(Kind::NoHeader, &[])));
         assert_eq!(at(SEARCH_LEN - 24), Ok(32744));
@@ -315,14 +313,9 @@ mod tests {
                 let mut tags = kind.to_le_bytes().to_vec();
                 tags.extend([1, 0]); // optional does not excuse it
                 tags.extend(size.to_le_bytes());
-                tags.resize(32, 0);
+                tags.resize(index(size).next_multiple_of(8).max(8), 0);
                 tags.extend(END);
-                let walk = Header::find(&header(&tags))
-                    .unwrap()
-                    .tags()
-                    .next()
-                    .unwrap()
-                    .is_ok();
+                let walk = super::tests::kinds(&header(&tags)).is_ok();
                 assert_eq!(walk, fits, "type {kind} size {size}");
             }
         }

@@ -31,6 +31,11 @@ macro_rules! open_enum {
 }
 pub(crate) use open_enum;
 
+/// The byte at `offset`, 0 beyond the end.
+pub(crate) fn u8_at(bytes: &[u8], offset: usize) -> u8 {
+    bytes.get(offset).copied().unwrap_or_default()
+}
+
 /// The little-endian 16-bit number at `offset`, 0 beyond the end.
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> u16 {
     bytes
