@@ -91,6 +91,26 @@ pub(crate) fn module_folder(platform: Platform, ours: Option<&Path>) -> Result<P
     Ok(to)
 }
 
+/// Makes a folder that holds nothing but these files.
+///
+/// # Errors
+///
+/// If they cannot be written.
+pub(crate) fn write_files(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    for (name, bytes) in files {
+        let path = folder.join(name.trim_start_matches('/'));
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// Makes an ISO at `to`.
 ///
 /// `files` are names below the root of the ISO, without leading slash, and contents.
@@ -105,19 +125,9 @@ pub(crate) fn build(
     to: &Path,
 ) -> Result<()> {
     let tree = to.with_extension("root");
-    if tree.exists() {
-        fs::remove_dir_all(&tree)?;
-    }
-    let grub = tree.join("boot/grub");
-    fs::create_dir_all(&grub)?;
-    fs::write(grub.join("grub.cfg"), config)?;
-    for (name, bytes) in files {
-        let path = tree.join(name.trim_start_matches('/'));
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let mut all = files.to_vec();
+    all.push(("boot/grub/grub.cfg", config.as_bytes()));
+    write_files(&tree, &all)?;
     let mut rescue = system("grub-mkrescue");
     rescue
         .arg("-d")

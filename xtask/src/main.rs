@@ -22,6 +22,7 @@ mod platform;
 mod qemu;
 mod repro;
 mod rules;
+mod snapshot;
 mod stock;
 mod suite;
 mod test;

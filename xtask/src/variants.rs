@@ -10,14 +10,11 @@ use mb2_testkit::variants::{self, Outcome, Run, Variant};
 
 use crate::iso::{self, Flavour};
 use crate::platform::Platform;
-use crate::qemu::{self, End, Machine, Next};
+use crate::qemu::{self, End};
+use crate::snapshot::{Kind, Snapshot, Test};
 use crate::suite::tail;
-use crate::test::{Job, LIMIT, Passed};
+use crate::test::{Job, Passed};
 use crate::{root, testkernel, toolchain};
-
-/// What grub.cfg does when its commands have not started a kernel: the machine must not wait for
-/// somebody at the keyboard. QEMU ends with the code 7.
-const GIVE_UP: &str = "echo mb2t no kernel was started\ninsmod iorw\noutb 0xf4 0x3\n";
 
 /// Returns a job for each variant on each platform.
 ///
@@ -28,20 +25,42 @@ pub(crate) fn jobs(platforms: &[Platform]) -> Result<Vec<Job>> {
     let payload = testkernel::build(&toolchain::find()?)?;
     let variants: Vec<Arc<Variant>> = variants::all(&payload)?.into_iter().map(Arc::new).collect();
     let mut jobs = Vec::new();
+    let mut snapshots: Vec<Arc<Snapshot>> = Vec::new();
     for platform in platforms.iter().copied() {
         for variant in variants
             .iter()
             .filter(|v| v.platforms.contains(&in_kit(platform)))
         {
             let variant = variant.clone();
+            let snapshot = snapshot_for(&variant, platform, &mut snapshots)?;
             jobs.push(Job {
                 name: variant.name.clone(),
                 platform: Some(platform),
-                run: Box::new(move || judge(&variant, platform)),
+                run: Box::new(move || judge(&variant, platform, &snapshot)),
             });
         }
     }
     Ok(jobs)
+}
+
+/// Finds or adds the kind of machine that a variant needs.
+fn snapshot_for(
+    variant: &Variant,
+    platform: Platform,
+    all: &mut Vec<Arc<Snapshot>>,
+) -> Result<Arc<Snapshot>> {
+    let extra = variant.machine.qemu_args.clone();
+    let kind = Kind {
+        platform,
+        memory: variant.machine.memory_mib,
+        extra,
+    };
+    if let Some(found) = all.iter().find(|snapshot| snapshot.is(&kind)) {
+        return Ok(found.clone());
+    }
+    let added = Arc::new(Snapshot::new(kind, all.len())?);
+    all.push(added.clone());
+    Ok(added)
 }
 
 /// The kit's name of a platform.
@@ -54,12 +73,12 @@ fn in_kit(platform: Platform) -> variants::Platform {
 }
 
 /// Runs a variant as often as it needs and lets the kit judge.
-fn judge(variant: &Variant, platform: Platform) -> Result<Passed> {
+fn judge(variant: &Variant, platform: Platform, snapshot: &Snapshot) -> Result<Passed> {
     let stock = match variant.needs_reference() {
-        true => Some(boot(variant, Flavour::Stock, platform)?),
+        true => Some(boot(variant, Flavour::Stock, platform, snapshot)?),
         false => None,
     };
-    let ours = boot(variant, Flavour::Ours, platform)?;
+    let ours = boot(variant, Flavour::Ours, platform, snapshot)?;
     let verdict = variant.judge(in_kit(platform), stock.as_ref().map(as_run), as_run(&ours));
     let remark = match verdict {
         Outcome::Identical => "identical".to_owned(),
@@ -91,34 +110,29 @@ fn as_run(outcome: &qemu::Outcome) -> Run<'_> {
 }
 
 /// Boots a variant under one of the two modules; keeps the transcript as a file.
-fn boot(variant: &Variant, flavour: Flavour, platform: Platform) -> Result<qemu::Outcome> {
+fn boot(
+    variant: &Variant,
+    flavour: Flavour,
+    platform: Platform,
+    snapshot: &Snapshot,
+) -> Result<qemu::Outcome> {
     if variant.machine.network {
         bail!("there is no network boot yet");
     }
     let place = root().join("target/xtask/suite").join(platform.name());
-    let iso = place.join(format!("{}-{}.iso", variant.name, flavour.name()));
-    let script: String = variant
-        .script
-        .iter()
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let config = format!("{}{script}{GIVE_UP}", iso::prologue(platform));
+    let disk = place.join(format!("{}-{}.img", variant.name, flavour.name()));
+    let module = iso::folder_of(flavour, platform).join("multiboot2.mod");
     let files: Vec<(&str, &[u8])> = variant
         .files
         .iter()
         .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
         .collect();
-    iso::build(&iso::folder_of(flavour, platform), &config, &files, &iso)?;
-    let machine = Machine {
-        platform,
-        memory: variant.machine.memory_mib,
-        iso: iso.clone(),
-        extra: variant.machine.qemu_args.clone(),
-        echo: false,
-    };
-    let outcome = machine.run(LIMIT, |_| Next::Continue)?;
-    fs::write(iso.with_extension("txt"), &outcome.transcript)?;
-    // The images of a whole run would fill gigabytes.
-    fs::remove_file(&iso)?;
+    let outcome = snapshot.go_on(&Test {
+        module: &module,
+        script: &variant.script,
+        files: &files,
+        disk: &disk,
+    })?;
+    fs::write(disk.with_extension("txt"), &outcome.transcript)?;
     Ok(outcome)
 }
