@@ -31,10 +31,6 @@
 struct grub_file;
 struct grub_relocator;
 
-/* What kind of machine GRUB runs on: bits of mb2_grub_machine.  */
-#define MB2_MACHINE_EFI 1u      /* UEFI; its width is GRUB's own */
-#define MB2_MACHINE_VGA_TEXT 2u /* EGA text exists and is the default */
-
 /* Which memory map mb2_grub_memory_map walks.  */
 #define MB2_MAP_REPORT 0u        /* what the kernel is told */
 #define MB2_MAP_USABLE 1u        /* boot-services memory counts as available */
@@ -64,7 +60,7 @@ struct mb2_window
   uint64_t limit;
   uint64_t align;
   uint32_t high;
-  uint32_t reserved;
+  uint32_t avoid_services;
 };
 
 /* The root device as the BIOS numbers it.  PARTITIONS says how many of
@@ -146,6 +142,8 @@ MB2_ABI void mb2_grub_error (uint32_t code, const char *format,
 MB2_ABI uint32_t mb2_grub_errno (void);
 /* Prints the pending error and clears it.  */
 MB2_ABI void mb2_grub_print_error (void);
+/* Clears the pending error.  */
+MB2_ABI void mb2_grub_forget_error (void);
 /* Prints a line, translated.  */
 MB2_ABI void mb2_grub_puts (const char *line);
 
@@ -169,8 +167,8 @@ MB2_ABI uint32_t mb2_grub_payload_modes (const char *format,
                                          const uint32_t *numbers);
 
 /* GRUB's relocator.  new returns NULL for an error; the alloc functions
-   return an error and fill *CHUNK otherwise.  The boot functions return only
-   when they fail.  */
+   return an error and fill *CHUNK otherwise.  boot32 returns only when it
+   fails.  */
 MB2_ABI struct grub_relocator *mb2_grub_relocator_new (void);
 MB2_ABI void mb2_grub_relocator_unload (struct grub_relocator *relocator);
 MB2_ABI uint32_t mb2_grub_relocator_alloc_addr (struct grub_relocator *relocator,
@@ -182,8 +180,6 @@ MB2_ABI uint32_t mb2_grub_relocator_alloc_align (struct grub_relocator *relocato
                                                  const struct mb2_window *window);
 MB2_ABI uint32_t mb2_grub_relocator_boot32 (struct grub_relocator *relocator,
                                             uint32_t entry, uint32_t info);
-MB2_ABI uint32_t mb2_grub_relocator_boot_efi (struct grub_relocator *relocator,
-                                              uint64_t entry, uint64_t info);
 
 /* Registers our boot and unload callbacks and pins the module; unset runs
    the unload callback of whichever loader is registered.  */
@@ -191,7 +187,6 @@ MB2_ABI void mb2_grub_loader_set (void);
 MB2_ABI void mb2_grub_loader_unset (void);
 
 /* The machine.  */
-MB2_ABI uint32_t mb2_grub_machine (void);
 /* Counts the ranges of map WHICH and stores the first CAPACITY of them.  */
 MB2_ABI uint32_t mb2_grub_memory_map (uint32_t which, struct mb2_range *ranges,
                                       uint32_t capacity);
@@ -214,7 +209,7 @@ MB2_ABI uint32_t mb2_grub_video_driver (void);
 MB2_ABI void mb2_grub_video_palette (uint8_t *rgb, uint32_t count);
 MB2_ABI uint32_t mb2_grub_video_finish (struct mb2_video *video);
 
-/* BIOS only; elsewhere they report absence.  0 means absent or failed.  */
+/* BIOS only.  0 means absent or failed.  */
 MB2_ABI uint32_t mb2_grub_boot_device (struct mb2_boot_device *device);
 MB2_ABI uint32_t mb2_grub_apm (struct mb2_apm *apm);
 MB2_ABI uint32_t mb2_grub_vbe_controller (void *info512);
@@ -222,10 +217,13 @@ MB2_ABI uint32_t mb2_grub_vbe_mode (uint32_t *mode);
 MB2_ABI uint32_t mb2_grub_vbe_mode_info (uint32_t mode, void *info256);
 MB2_ABI void mb2_grub_vbe_interface (uint16_t *segment_offset_length);
 
-/* UEFI only; elsewhere they do nothing.  exit ends boot services.  */
+/* UEFI only.  exit ends boot services.  boot_efi starts the kernel beside
+   them, and returns only when it fails.  */
 MB2_ABI void mb2_grub_efi (struct mb2_efi *efi);
 MB2_ABI uint64_t mb2_grub_efi_map_size (void);
 MB2_ABI uint32_t mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map);
+MB2_ABI uint32_t mb2_grub_relocator_boot_efi (struct grub_relocator *relocator,
+                                              uint64_t entry, uint64_t info);
 
 /* --- Functions of Rust that C calls: commands and callbacks --- */
 

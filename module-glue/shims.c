@@ -62,13 +62,9 @@ mb2_grub_error (uint32_t code, const char *format, const char *name,
 
 MB2_SHIM (uint32_t, mb2_grub_errno, (void), return grub_errno)
 
-MB2_ABI void
-mb2_grub_print_error (void)
-{
-  grub_print_error ();
-  grub_errno = GRUB_ERR_NONE;
-}
-
+MB2_SHIM (void, mb2_grub_print_error, (void),
+          grub_print_error (); grub_errno = GRUB_ERR_NONE)
+MB2_SHIM (void, mb2_grub_forget_error, (void), grub_errno = GRUB_ERR_NONE)
 MB2_SHIM (void, mb2_grub_puts, (const char *line), grub_puts_ (line))
 MB2_SHIM (struct grub_file *, mb2_grub_file_open,
           (const char *path, uint32_t type),
@@ -166,7 +162,8 @@ mb2_grub_relocator_alloc_align (struct grub_relocator *relocator,
                                         window->limit, size, window->align,
                                         window->high
                                         ? GRUB_RELOCATOR_PREFERENCE_HIGH
-                                        : GRUB_RELOCATOR_PREFERENCE_LOW, 1);
+                                        : GRUB_RELOCATOR_PREFERENCE_LOW,
+                                        window->avoid_services);
   return give_chunk (err, ch, chunk);
 }
 
@@ -178,19 +175,6 @@ mb2_grub_relocator_boot32 (struct grub_relocator *relocator, uint32_t entry,
   state.MULTIBOOT_ENTRY_REGISTER = entry;
   state.MULTIBOOT_MBI_REGISTER = info;
   return grub_relocator32_boot (relocator, state, 0);
-}
-
-MB2_ABI uint32_t
-mb2_grub_machine (void)
-{
-  uint32_t machine = 0;
-#ifdef GRUB_MACHINE_EFI
-  machine |= MB2_MACHINE_EFI;
-#endif
-#if GRUB_MACHINE_HAS_VGA_TEXT
-  machine |= MB2_MACHINE_VGA_TEXT;
-#endif
-  return machine;
 }
 
 struct map_walk
@@ -237,18 +221,15 @@ MB2_SHIM (uint64_t, mb2_grub_memory_lower, (void),
 MB2_SHIM (uint64_t, mb2_grub_memory_upper, (void),
           return grub_mmap_get_upper ())
 
+#if GRUB_MACHINE_HAS_ACPI
 MB2_ABI const void *
 mb2_grub_acpi_rsdp (uint32_t revision)
 {
-#if GRUB_MACHINE_HAS_ACPI
   if (revision == 2)
     return grub_acpi_get_rsdpv2 ();
   return grub_acpi_get_rsdpv1 ();
-#else
-  (void) revision;
-  return NULL;
-#endif
 }
+#endif
 
 MB2_ABI uint32_t
 mb2_grub_dhcp_ack (uint32_t index, const void **data, size_t *length)

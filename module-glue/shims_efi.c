@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the Rust loader asks UEFI, and elsewhere the answer that there is
-   none.  */
+/* What the Rust loader asks UEFI; on EFI platforms only.  */
 
 #include <grub/types.h>
 #include <grub/cpu/multiboot.h>
 #include <grub/cpu/relocator.h>
 #include <grub/err.h>
 #include <grub/multiboot2.h>
-#ifdef GRUB_MACHINE_EFI
-# include <grub/efi/efi.h>
-#endif
+#include <grub/efi/efi.h>
 #include <mb2_abi.h>
 
-#if defined (GRUB_MACHINE_EFI) && defined (__x86_64__)
+#ifdef __x86_64__
 
 MB2_ABI uint32_t
 mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint64_t entry,
@@ -24,21 +21,7 @@ mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint64_t entry,
   return grub_relocator64_efi_boot (relocator, state);
 }
 
-#else
-
-MB2_ABI uint32_t
-mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint64_t entry,
-                             uint64_t info)
-{
-  (void) relocator;
-  (void) entry;
-  (void) info;
-  return grub_error (GRUB_ERR_BUG, "no EFI entry on this platform");
-}
-
 #endif
-
-#ifdef GRUB_MACHINE_EFI
 
 MB2_ABI void
 mb2_grub_efi (struct mb2_efi *efi)
@@ -62,24 +45,3 @@ mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map)
   map->descriptor_version = version;
   return err;
 }
-
-#else
-
-MB2_ABI void
-mb2_grub_efi (struct mb2_efi *efi)
-{
-  efi->system_table = 0;
-  efi->image_handle = 0;
-}
-
-MB2_SHIM (uint64_t, mb2_grub_efi_map_size, (void), return 0)
-
-MB2_ABI uint32_t
-mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map)
-{
-  (void) buffer;
-  (void) map;
-  return GRUB_ERR_NONE;
-}
-
-#endif

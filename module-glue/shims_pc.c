@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the Rust loader asks the BIOS, and elsewhere the answer that there is
-   none.  */
+/* What the Rust loader asks the BIOS; on i386-pc only.  */
 
 #include <grub/types.h>
 #include <grub/device.h>
 #include <grub/disk.h>
 #include <grub/misc.h>
 #include <grub/partition.h>
-#ifdef GRUB_MACHINE_PCBIOS
-# include <grub/i386/pc/vbe.h>
-# include <grub/machine/apm.h>
-# include <grub/machine/biosnum.h>
-# include <grub/machine/memory.h>
-#endif
+#include <grub/i386/pc/vbe.h>
+#include <grub/machine/apm.h>
+#include <grub/machine/biosnum.h>
+#include <grub/machine/memory.h>
 #include <mb2_abi.h>
-
-#ifdef GRUB_MACHINE_PCBIOS
 
 MB2_ABI uint32_t
 mb2_grub_boot_device (struct mb2_boot_device *device)
@@ -92,45 +87,3 @@ mb2_grub_vbe_mode_info (uint32_t mode, void *info256)
 
 MB2_SHIM (void, mb2_grub_vbe_interface, (uint16_t *out),
           grub_vbe_bios_get_pm_interface (&out[0], &out[1], &out[2]))
-
-#else
-
-MB2_ABI uint32_t
-mb2_grub_boot_device (struct mb2_boot_device *device)
-{
-  (void) device;
-  return 0;
-}
-
-MB2_ABI uint32_t
-mb2_grub_apm (struct mb2_apm *apm)
-{
-  (void) apm;
-  return 0;
-}
-
-MB2_ABI uint32_t
-mb2_grub_vbe_controller (void *info512)
-{
-  (void) info512;
-  return 0;
-}
-
-MB2_ABI uint32_t
-mb2_grub_vbe_mode (uint32_t *mode)
-{
-  *mode = 3;
-  return 1;
-}
-
-MB2_ABI uint32_t
-mb2_grub_vbe_mode_info (uint32_t mode, void *info256)
-{
-  (void) mode;
-  (void) info256;
-  return 0;
-}
-
-MB2_SHIM (void, mb2_grub_vbe_interface, (uint16_t *out), (void) out)
-
-#endif

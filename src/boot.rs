@@ -11,8 +11,8 @@ use crate::info::{self, EfiMapRoom, ElfSections, InfoType, Writer};
 use crate::load::loaded;
 use crate::params::Firmware;
 use crate::plan::placement::Request;
-use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator};
-use crate::session::{Kernel, Memory, Sections, Session, Tags, Whose};
+use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator, Whose};
+use crate::session::{Kernel, Memory, Sections, Session, Tags};
 use crate::units::short;
 use crate::video;
 
@@ -33,8 +33,9 @@ const MAP_ATTEMPTS: usize = 4;
 /// loaded.
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
     let Session { kernel, memory } = loaded(platform, session)?;
-    let keep_services = kernel.params.keep_services;
-    let ends_services = kernel.params.machine.firmware != Firmware::Bios && !keep_services;
+    let has_services = platform.machine().firmware != Firmware::Bios;
+    let keep_services = has_services && kernel.params.keep_services;
+    let ends_services = has_services && !keep_services;
     let info = Information {
         video: video::take_over(platform, &kernel.params)?,
         map: if keep_services {

@@ -65,6 +65,16 @@ pub struct Chunk<'a> {
     pub bytes: &'a mut [u8],
 }
 
+/// What memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The image and its sections: may take boot-services memory when boot
+    /// services end.
+    Image,
+    /// Anything beside the image: never takes boot-services memory.
+    Other,
+}
+
 /// Registers at the kernel's first instruction; physical addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOver {
@@ -83,12 +93,17 @@ pub struct HandOver {
     reason = "they fail when GRUB has not the memory"
 )]
 pub trait Relocator {
-    /// Reserves `len` bytes that will lie at `target`.
-    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<Chunk<'_>>;
+    /// Reserves a chunk of `len` bytes that will lie at `target`, wherever its
+    /// bytes are until then, and returns its target.
+    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<PhysAddr>;
 
-    /// Reserves memory where `request` allows it, beside boot services; GRUB
-    /// chooses, since it alone knows what it owns.
-    fn alloc_in(&mut self, request: &Request) -> Outcome<Chunk<'_>>;
+    /// Reserves a chunk where `request` allows it and returns its target.
+    /// GRUB looks first where the bytes can be at once; it does not keep to
+    /// the request when that fails. `whose` says which memory it may take.
+    fn alloc_in(&mut self, request: &Request, whose: Whose) -> Outcome<PhysAddr>;
+
+    /// The bytes of the chunk that was reserved last, where they are now.
+    fn newest(&mut self) -> &mut [u8];
 
     /// Starts the kernel; returns only when that fails.
     fn boot(&mut self, registers: &HandOver) -> Outcome;
@@ -141,6 +156,8 @@ pub trait Platform: Report + Sized {
     fn print(&mut self, line: &'static CStr);
     /// Prints GRUB's error, clears it and goes on.
     fn print_error(&mut self);
+    /// Clears GRUB's error, since there is another way.
+    fn forget_error(&mut self);
 
     /// Unloads whatever kernel is loaded.
     fn unset_loader(&mut self);

@@ -4,8 +4,8 @@
 use crate::error::Outcome;
 use crate::load::Load;
 use crate::plan::placement::Request;
-use crate::platform::Platform;
-use crate::session::{Sections, Whose};
+use crate::platform::{Platform, Whose};
+use crate::session::Sections;
 use crate::table::copy;
 use crate::units::{PAGE, index, low32, narrow};
 use crate::wire::elf::{self, Class, HeaderTable, Section, Tables};

@@ -5,9 +5,9 @@ use crate::error::Outcome;
 #[cfg(doc)]
 use crate::error::{Failed, Kind};
 use crate::info::{ElfSections, Writer};
-use crate::params::LoadParams;
+use crate::params::{Firmware, LoadParams};
 use crate::plan::placement::{self, FreeMemory, Request};
-use crate::platform::{Chunk, MemoryMap, Platform, Relocator};
+use crate::platform::{Chunk, MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
 use crate::units::{PhysAddr, Span, index};
 
@@ -115,22 +115,13 @@ impl<P: Platform> Tags<P> {
     }
 }
 
-/// What memory is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// The image and its sections: may take boot-services memory when boot
-    /// services end.
-    Image,
-    /// Anything beside the image: never takes boot-services memory.
-    Other,
-}
-
 /// Chunks of the relocator and what is known of their targets.
 pub struct Memory<P: Platform> {
     /// GRUB's relocator.
     pub(crate) relocator: P::Relocator,
     taken: Table<Span, P::Buffer>,
     chunks: usize,
+    /// Boot services stay, which only UEFI has.
     keep_services: bool,
 }
 
@@ -160,6 +151,12 @@ impl<P: Platform> Memory<P> {
         })
     }
 
+    /// Tells whether memory is shared with a firmware that stays alive; known
+    /// to be false where there is none.
+    fn beside_services(&self, platform: &P) -> bool {
+        platform.machine().firmware != Firmware::Bios && self.keep_services
+    }
+
     /// The map for placing, and what of it is free.
     #[inline(never)] // two callers, none of them hurried
     fn free(&mut self, platform: &mut P, whose: Whose) -> Outcome<Free<P>> {
@@ -168,7 +165,7 @@ impl<P: Platform> Memory<P> {
             let len = self.taken.len().saturating_mul(2 * RECORD_LEN);
             self.taken.move_to(platform.alloc(len)?);
         }
-        let usable = whose == Whose::Image && !self.keep_services;
+        let usable = whose == Whose::Image && !self.beside_services(platform);
         let map = platform.memory_map(if usable {
             MemoryMap::Usable
         } else {
@@ -207,14 +204,43 @@ impl<P: Platform> Memory<P> {
         whose: Whose,
     ) -> Outcome<Option<Chunk<'_>>> {
         let (_, mut free) = self.free(platform, whose)?;
-        if self.keep_services {
-            return self.claim(None, request, &free);
+        if self.beside_services(platform) {
+            return self.place_owned(request, &free);
         }
         free.spare_trampoline();
-        match free.place(request, platform.machine().firmware) {
-            Some(target) => self.claim(Some(target), request, &free),
-            None => Ok(None),
+        let Some(planned) = free.place(request, platform.machine().firmware) else {
+            return Ok(None);
+        };
+        // The planned address if GRUB can do it, else what GRUB finds itself:
+        // a large chunk may fit only where it need not move.
+        let exactly = Span::new(planned, request.size).map(|span| Request::fixed(&span));
+        let exactly = exactly.unwrap_or(*request);
+        let mut target = self.relocator.alloc_in(&exactly, whose);
+        if target.is_err() {
+            platform.forget_error();
+            target = self.relocator.alloc_in(request, whose);
         }
+        let span = self.take(target?, request.size);
+        let suits = span.filter(|span| request.allows(span) && free.holds(span));
+        Ok(suits.map(|span| self.chunk(&span)))
+    }
+
+    /// Lets GRUB choose, which alone knows what it can take from a firmware
+    /// that stays alive. A chunk that would still have to move is no use: the
+    /// firmware owns the memory in its way.
+    fn place_owned(
+        &mut self,
+        request: &Request,
+        free: &FreeMemory<P::Buffer>,
+    ) -> Outcome<Option<Chunk<'_>>> {
+        let target = self.relocator.alloc_in(request, Whose::Other)?;
+        let Some(span) = self.take(target, request.size) else {
+            return Ok(None);
+        };
+        let chunk = self.chunk(&span);
+        let stays = chunk.bytes.as_ptr().addr() == index(span.first);
+        let suits = stays && request.allows(&span) && free.holds(&span);
+        Ok(suits.then_some(chunk))
     }
 
     /// Reserves memory at an address that has no choice.
@@ -227,38 +253,32 @@ impl<P: Platform> Memory<P> {
         let (map, free) = self.free(platform, Whose::Image)?;
         free.check_fixed(wanted, &map, platform)?;
         let request = Request::fixed(wanted);
-        let target = (!self.keep_services).then_some(PhysAddr(wanted.first));
-        let chunk = self.claim(target, &request, &free)?;
-        chunk.ok_or_else(|| request.no_room(platform))
+        if self.beside_services(platform) {
+            let chunk = self.place_owned(&request, &free)?;
+            return chunk.ok_or_else(|| request.no_room(platform));
+        }
+        let target = PhysAddr(wanted.first);
+        if self.relocator.alloc_at(target, request.size)? != target {
+            return Err(request.no_room(platform));
+        }
+        self.take(target, request.size);
+        Ok(self.chunk(wanted))
     }
 
-    /// Asks GRUB for the planned address, or lets GRUB choose, which alone
-    /// knows what it can take from a firmware that stays alive. A chunk that
-    /// would then still have to move is no use: the firmware owns the memory
-    /// in its way.
-    fn claim(
-        &mut self,
-        planned: Option<PhysAddr>,
-        request: &Request,
-        free: &FreeMemory<P::Buffer>,
-    ) -> Outcome<Option<Chunk<'_>>> {
-        let chunk = match planned {
-            Some(target) => self.relocator.alloc_at(target, request.size)?,
-            None => self.relocator.alloc_in(request)?,
-        };
-        let Some(span) = Span::new(chunk.target, request.size) else {
-            return Ok(None);
-        };
+    /// Lists what GRUB reserved, whether it suits or not.
+    fn take(&mut self, target: PhysAddr, size: u32) -> Option<Span> {
+        let span = Span::new(target, size)?;
         self.taken.push(&span);
         self.taken.tidy();
-        let suits = match planned {
-            Some(target) => chunk.target == target,
-            None => {
-                let stays = chunk.bytes.as_ptr().addr() == index(span.first);
-                stays && request.allows(&span) && free.holds(&span)
-            }
-        };
-        Ok(suits.then_some(chunk))
+        Some(span)
+    }
+
+    /// The chunk that was reserved last.
+    fn chunk(&mut self, span: &Span) -> Chunk<'_> {
+        Chunk {
+            target: PhysAddr(span.first),
+            bytes: self.relocator.newest(),
+        }
     }
 
     /// Checks that the hand-over will find the memory it needs after boot

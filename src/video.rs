@@ -10,7 +10,7 @@ use crate::session::Tags;
 use crate::wire::{u8_at, u16_at};
 
 /// VBE's number of the text mode that it has no information about.
-const TEXT_MODE: u32 = 3;
+pub(crate) const TEXT_MODE: u32 = 3;
 
 /// Size of that mode in characters.
 const TEXT_SIZE: [u16; 2] = [80, 25];

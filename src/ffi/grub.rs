@@ -6,11 +6,12 @@ use super::file::File;
 use super::relocator::Relocator;
 use super::sys;
 use crate::error::{self, Code, Failed, Kind, MAX_VALUES, Outcome, Report, Row};
-use crate::info::{Apm, EfiTables};
+use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
 use crate::platform::{Arguments, CommandLine, EfiMap, FileKind, MemoryMap, Platform, Screen};
 use crate::units::{FileOffset, narrow, wide};
+use crate::video::TEXT_MODE;
 use crate::wire::{header, u32_at};
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr::{self, NonNull};
@@ -28,6 +29,22 @@ const_assert_eq!(
     AVAILABLE.cast_signed(),
     sys::grub_memory_type::GRUB_MEMORY_AVAILABLE.0
 );
+
+/// The machine that the tree is configured for.
+const MACHINE: Machine = Machine {
+    firmware: match (sys::MB2_HAS_EFI, size_of::<usize>()) {
+        (0, _) => Firmware::Bios,
+        (_, 4) => Firmware::Efi32,
+        _ => Firmware::Efi64,
+    },
+    vga_text: sys::MB2_HAS_VGA_TEXT != 0,
+};
+
+/// There is a BIOS to ask.
+const BIOS: bool = sys::MB2_HAS_BIOS != 0;
+
+/// There is UEFI to ask.
+const EFI: bool = sys::MB2_HAS_EFI != 0;
 
 /// GRUB, as the loader sees it during one command.
 pub(super) struct Grub {
@@ -143,17 +160,7 @@ impl Platform for Grub {
     type Args = Args;
 
     fn machine(&self) -> Machine {
-        // SAFETY: the call takes nothing.
-        let bits = unsafe { sys::mb2_grub_machine() };
-        let firmware = match (bits & sys::MB2_MACHINE_EFI != 0, size_of::<usize>()) {
-            (false, _) => Firmware::Bios,
-            (true, 4) => Firmware::Efi32,
-            (true, _) => Firmware::Efi64,
-        };
-        Machine {
-            firmware,
-            vga_text: bits & sys::MB2_MACHINE_VGA_TEXT != 0,
-        }
+        MACHINE
     }
 
     fn loader_name(&self) -> &'static [u8] {
@@ -174,6 +181,11 @@ impl Platform for Grub {
     fn print_error(&mut self) {
         // SAFETY: the call takes nothing.
         unsafe { sys::mb2_grub_print_error() };
+    }
+
+    fn forget_error(&mut self) {
+        // SAFETY: the call takes nothing.
+        unsafe { sys::mb2_grub_forget_error() };
     }
 
     #[doc(alias = "grub_loader_unset")]
@@ -253,6 +265,9 @@ impl Platform for Grub {
 
     #[doc(alias = "grub_get_root_biosnumber")]
     fn boot_device(&mut self) -> Outcome<Option<[u32; 3]>> {
+        if !BIOS {
+            return Ok(None);
+        }
         let mut device = sys::mb2_boot_device {
             drive: 0,
             partitions: 0,
@@ -305,6 +320,9 @@ impl Platform for Grub {
 
     #[doc(alias = "grub_vbe_bios_get_mode")]
     fn vbe_mode(&mut self) -> Option<u32> {
+        if !BIOS {
+            return Some(TEXT_MODE);
+        }
         let mut mode = 0;
         // SAFETY: `mode` is writable.
         (unsafe { sys::mb2_grub_vbe_mode(&raw mut mode) } != 0).then_some(mode)
@@ -312,7 +330,8 @@ impl Platform for Grub {
 
     #[doc(alias = "grub_vbe_bios_get_controller_info")]
     fn vbe_controller(&mut self, into: &mut [u8]) -> bool {
-        let Some(into) = into.first_chunk_mut::<{ crate::info::VBE_CONTROLLER_LEN }>() else {
+        let into = into.first_chunk_mut::<VBE_CONTROLLER_LEN>();
+        let Some(into) = into.filter(|_| BIOS) else {
             return false;
         };
         // SAFETY: room for VBE's 512 bytes.
@@ -321,7 +340,8 @@ impl Platform for Grub {
 
     #[doc(alias = "grub_vbe_bios_get_mode_info")]
     fn vbe_mode_info(&mut self, mode: u32, into: &mut [u8]) -> bool {
-        let Some(into) = into.first_chunk_mut::<{ crate::info::VBE_MODE_LEN }>() else {
+        let into = into.first_chunk_mut::<VBE_MODE_LEN>();
+        let Some(into) = into.filter(|_| BIOS) else {
             return false;
         };
         // SAFETY: room for VBE's 256 bytes.
@@ -331,13 +351,18 @@ impl Platform for Grub {
     #[doc(alias = "grub_vbe_bios_get_pm_interface")]
     fn vbe_interface(&mut self) -> [u16; 3] {
         let mut interface = [0; 3];
-        // SAFETY: room for three numbers.
-        unsafe { sys::mb2_grub_vbe_interface(interface.as_mut_ptr()) };
+        if BIOS {
+            // SAFETY: room for three numbers.
+            unsafe { sys::mb2_grub_vbe_interface(interface.as_mut_ptr()) };
+        }
         interface
     }
 
     #[doc(alias = "grub_apm_get_info")]
     fn apm(&mut self) -> Option<Apm> {
+        if !BIOS {
+            return None;
+        }
         let mut a = sys::mb2_apm::default();
         // SAFETY: `a` is writable.
         (unsafe { sys::mb2_grub_apm(&raw mut a) } != 0).then_some(Apm {
@@ -379,6 +404,9 @@ impl Platform for Grub {
     #[doc(alias = "grub_acpi_get_rsdpv1")]
     #[doc(alias = "grub_acpi_get_rsdpv2")]
     fn acpi(&mut self, new: bool) -> Option<&'static [u8]> {
+        if sys::MB2_HAS_ACPI == 0 {
+            return None;
+        }
         /// Bytes of the old structure, and of the new one's head.
         const LENS: [usize; 2] = [20, 24];
         let revision = if new { 2 } else { 1 };
@@ -402,15 +430,14 @@ impl Platform for Grub {
     #[doc(alias = "grub_efi_system_table")]
     #[doc(alias = "grub_efi_image_handle")]
     fn efi(&mut self) -> Option<EfiTables> {
-        let firmware = self.machine().firmware;
-        if firmware == Firmware::Bios {
+        if !EFI {
             return None;
         }
         let mut efi = sys::mb2_efi::default();
         // SAFETY: `efi` is writable.
         unsafe { sys::mb2_grub_efi(&raw mut efi) };
         Some(EfiTables {
-            wide: firmware == Firmware::Efi64,
+            wide: MACHINE.firmware == Firmware::Efi64,
             system_table: efi.system_table,
             image_handle: efi.image_handle,
         })
@@ -418,6 +445,9 @@ impl Platform for Grub {
 
     #[doc(alias = "grub_efi_find_mmap_size")]
     fn efi_map_len(&mut self) -> usize {
+        if !EFI {
+            return 0;
+        }
         // SAFETY: the call takes nothing.
         narrow(unsafe { sys::mb2_grub_efi_map_size() })
     }
@@ -427,7 +457,7 @@ impl Platform for Grub {
         // GRUB compares the map's size with the room before its own last
         // allocation, which may make the map grow: keep that much back.
         let room = into.len().saturating_sub(MAP_GROWTH);
-        if self.efi_map_len() > room {
+        if !EFI || self.efi_map_len() > room {
             return Ok(None);
         }
         let mut map = sys::mb2_efi_map {

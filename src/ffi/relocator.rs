@@ -6,19 +6,23 @@ use super::sys;
 use crate::error::{Failed, Outcome};
 use crate::params::Preference;
 use crate::plan::placement::Request;
-use crate::platform::{self, Chunk, HandOver};
+use crate::platform::{self, HandOver, Whose};
 use crate::units::{PhysAddr, index};
 use core::ptr::{self, NonNull};
-use core::slice;
 use static_assertions::assert_not_impl_any;
 
 /// The relocator, unloaded with all its chunks when it is dropped.
 ///
 /// # Invariants
 ///
-/// The handle came from GRUB and belongs to this value alone.
+/// The handle came from GRUB and belongs to this value alone. `newest` is
+/// memory of the last chunk, which the relocator keeps for us while it lives,
+/// or nothing.
 #[must_use]
-pub(super) struct Relocator(NonNull<sys::grub_relocator>);
+pub(super) struct Relocator {
+    handle: NonNull<sys::grub_relocator>,
+    newest: NonNull<[u8]>,
+}
 
 assert_not_impl_any!(Relocator: Clone, Copy, Send, Sync);
 
@@ -28,22 +32,22 @@ impl Relocator {
     pub(super) fn new() -> Outcome<Self> {
         // SAFETY: the call takes nothing.
         let relocator = unsafe { sys::mb2_grub_relocator_new() };
-        // INVARIANT: fresh from GRUB.
-        NonNull::new(relocator).map(Self).ok_or(Failed)
+        let handle = NonNull::new(relocator).ok_or(Failed)?;
+        // INVARIANT: fresh from GRUB, and no chunk yet.
+        Ok(Self {
+            handle,
+            newest: NonNull::slice_from_raw_parts(NonNull::dangling(), 0),
+        })
     }
 
-    /// The chunk that GRUB reserved for `len` bytes.
-    fn chunk(&mut self, error: u32, raw: &sys::mb2_chunk, len: usize) -> Outcome<Chunk<'_>> {
+    /// Takes note of the chunk of `len` bytes that GRUB reserved.
+    fn note(&mut self, error: u32, raw: &sys::mb2_chunk, len: usize) -> Outcome<PhysAddr> {
         check(error)?;
         let current = NonNull::new(raw.current.cast::<u8>()).ok_or(Failed)?;
-        // SAFETY: the relocator reserved `len` bytes at `current`; they stay
-        // ours while it lives, and the borrow of `self` keeps it alive and
-        // lets nobody else have them.
-        let bytes = unsafe { slice::from_raw_parts_mut(current.as_ptr(), len) };
-        Ok(Chunk {
-            target: PhysAddr(u32::try_from(raw.target).or(Err(Failed))?),
-            bytes,
-        })
+        // INVARIANT: GRUB reserved `len` bytes there for as long as the
+        // relocator lives.
+        self.newest = NonNull::slice_from_raw_parts(current, len);
+        u32::try_from(raw.target).map(PhysAddr).or(Err(Failed))
     }
 }
 
@@ -55,44 +59,43 @@ const NO_CHUNK: sys::mb2_chunk = sys::mb2_chunk {
 
 impl platform::Relocator for Relocator {
     #[doc(alias = "grub_relocator_alloc_chunk_addr")]
-    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<Chunk<'_>> {
+    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<PhysAddr> {
         let (mut raw, len) = (NO_CHUNK, index(len));
+        let handle = self.handle.as_ptr();
         // SAFETY: the handle is live by the invariant, `raw` is writable.
         let error = unsafe {
-            sys::mb2_grub_relocator_alloc_addr(self.0.as_ptr(), &raw mut raw, target.0.into(), len)
+            sys::mb2_grub_relocator_alloc_addr(handle, &raw mut raw, target.0.into(), len)
         };
-        self.chunk(error, &raw, len)
+        self.note(error, &raw, len)
     }
 
     #[doc(alias = "grub_relocator_alloc_chunk_align")]
-    fn alloc_in(&mut self, request: &Request) -> Outcome<Chunk<'_>> {
+    fn alloc_in(&mut self, request: &Request, whose: Whose) -> Outcome<PhysAddr> {
         let Request { size, align, .. } = *request;
         // GRUB compares both ends as they are: only aligned ones keep what it
         // finds aligned (GRUB, grub-core/lib/relocator.c).
-        let (lowest, highest) = match request.fits(&request.window) {
-            Some(fits) => (fits.first, fits.last),
-            None => return Err(Failed),
-        };
+        let fits = request.fits(&request.window).ok_or(Failed)?;
         let window = sys::mb2_window {
-            min: lowest.into(),
-            limit: u64::from(highest).saturating_add(size.into()),
+            min: fits.first.into(),
+            limit: u64::from(fits.last).saturating_add(size.into()),
             align: align.into(),
             high: u32::from(request.preference == Preference::High),
-            reserved: 0,
+            avoid_services: u32::from(whose == Whose::Other),
         };
-        let len = index(size);
-        let mut raw = NO_CHUNK;
+        let (mut raw, len) = (NO_CHUNK, index(size));
+        let handle = self.handle.as_ptr();
         // SAFETY: the handle is live by the invariant, `raw` is writable and
         // `window` readable.
         let error = unsafe {
-            sys::mb2_grub_relocator_alloc_align(
-                self.0.as_ptr(),
-                &raw mut raw,
-                len,
-                &raw const window,
-            )
+            sys::mb2_grub_relocator_alloc_align(handle, &raw mut raw, len, &raw const window)
         };
-        self.chunk(error, &raw, len)
+        self.note(error, &raw, len)
+    }
+
+    fn newest(&mut self) -> &mut [u8] {
+        // SAFETY: by the invariant, memory that is ours while the relocator
+        // lives; the borrow of `self` lets nobody else have it.
+        unsafe { self.newest.as_mut() }
     }
 
     #[doc(alias = "grub_relocator32_boot")]
@@ -103,13 +106,15 @@ impl platform::Relocator for Relocator {
             info,
             keep_services,
         } = *registers;
-        check(if keep_services {
+        check(if keep_services && cfg!(target_pointer_width = "64") {
             // SAFETY: the handle is live by the invariant; the chunks hold a
             // kernel and its information, which was the caller's work.
-            unsafe { sys::mb2_grub_relocator_boot_efi(self.0.as_ptr(), entry.into(), info.into()) }
+            unsafe {
+                sys::mb2_grub_relocator_boot_efi(self.handle.as_ptr(), entry.into(), info.into())
+            }
         } else {
             // SAFETY: as above.
-            unsafe { sys::mb2_grub_relocator_boot32(self.0.as_ptr(), entry, info) }
+            unsafe { sys::mb2_grub_relocator_boot32(self.handle.as_ptr(), entry, info) }
         })
     }
 }
@@ -118,6 +123,6 @@ impl Drop for Relocator {
     fn drop(&mut self) {
         // SAFETY: by the invariant the handle is live and ours to give back,
         // once; no chunk outlives its borrow of it.
-        unsafe { sys::mb2_grub_relocator_unload(self.0.as_ptr()) };
+        unsafe { sys::mb2_grub_relocator_unload(self.handle.as_ptr()) };
     }
 }
