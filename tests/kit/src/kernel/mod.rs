@@ -192,7 +192,7 @@ impl KernelSpec {
     ///
     /// # Errors
     ///
-    /// None with blobs of ordinary shape; see [`Blob::finish`].
+    /// None with blobs of ordinary shape; see [`crate::payload::Blob::finish`].
     pub fn elf_builder(&self, payload: &Payload) -> Result<(ImageBuilder, Expected)> {
         let layout = layout(payload);
         let mut first = self.header(payload).build();
