@@ -34,6 +34,9 @@ pub(crate) struct BootArgs {
     /// Arguments of the image.
     #[arg(long, value_name = "TEXT")]
     cmdline: Option<String>,
+    /// Module to boot with, instead of building ours; for comparisons with the distribution's.
+    #[arg(long, value_name = "FILE")]
+    drop_in: Option<PathBuf>,
     /// Memory of the machine in MiB.
     #[arg(long, value_name = "MiB", default_value_t = 1024)]
     memory: u32,
@@ -50,11 +53,13 @@ pub(crate) struct BootArgs {
 pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(packages::BOOT)?;
-    let grub = Grub::resolve(None)?;
-    let built = module::build(&grub, args.platform)?;
+    let drop_in = match &args.drop_in {
+        Some(file) => file.clone(),
+        None => module::build(&Grub::resolve(None)?, args.platform)?.module,
+    };
     let step = ui::step("making the ISO");
     let iso = root().join(format!("target/xtask/boot/{}.iso", args.platform));
-    make_iso(args, &built.module, &iso)?;
+    make_iso(args, &drop_in, &iso)?;
     step.done();
     let machine = Machine {
         platform: args.platform,

@@ -11,8 +11,9 @@ use crate::platform::Cpu;
 use crate::toolchain::Toolchain;
 use crate::{cache, root};
 
-/// Compiler flags beyond what target description and profile say.
-const RUSTFLAGS: &[&str] = &[];
+/// Compiler flags beyond what target description and profile say: with one section for all
+/// code, calls inside it need no relocation.
+const RUSTFLAGS: &[&str] = &["-Zfunction-sections=no"];
 
 /// One cross build of one package.
 pub(crate) struct Cross<'a> {

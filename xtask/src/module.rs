@@ -63,6 +63,15 @@ pub(crate) fn finished(grub: &Grub, platform: Platform) -> PathBuf {
         .join("multiboot2.mod")
 }
 
+/// Returns the module to run: the finished one, or else one that was built and refused, so that
+/// machines show what it does all the same.
+pub(crate) fn to_run(grub: &Grub, platform: Platform) -> Option<PathBuf> {
+    let refused = work(grub, platform).join("multiboot2.mod");
+    [finished(grub, platform), refused]
+        .into_iter()
+        .find(|path| path.exists())
+}
+
 /// Where the steps between leave their files.
 pub(crate) fn work(grub: &Grub, platform: Platform) -> PathBuf {
     root()

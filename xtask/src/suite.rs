@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 use crate::grub::Grub;
 use crate::iso::{self, Flavour};
@@ -27,7 +27,7 @@ pub(crate) fn jobs(
 ) -> Result<Vec<Job>> {
     let mut jobs: Vec<Job> = platforms
         .iter()
-        .map(|platform| xen_job(grub, *platform))
+        .map(|platform| xen_job(*platform))
         .collect();
     jobs.extend(variants::jobs(platforms)?);
     jobs.retain(|job| wanted(job));
@@ -37,11 +37,10 @@ pub(crate) fn jobs(
     // Fetched here, so that the machines do not wait for each other.
     xen::image()?;
     for platform in platforms {
-        let ours = module::finished(grub, *platform);
         iso::module_folder(*platform, None)?;
-        if ours.exists() {
-            iso::module_folder(*platform, Some(&ours))?;
-        }
+        let ours = module::to_run(grub, *platform)
+            .with_context(|| format!("there is no module for {platform}"))?;
+        iso::module_folder(*platform, Some(&ours))?;
     }
     Ok(jobs)
 }
@@ -55,13 +54,9 @@ fn iso_path(name: &str, flavour: Flavour, platform: Platform) -> PathBuf {
 }
 
 /// Debian's Xen has to start and to have been put where it wants to be.
-fn xen_job(grub: &Grub, platform: Platform) -> Job {
-    let grub = grub.clone();
+fn xen_job(platform: Platform) -> Job {
     let run = move || {
         let modules = iso::folder_of(Flavour::Ours, platform);
-        crate::test::expect(module::finished(&grub, platform).exists(), || {
-            "no module".to_owned()
-        })?;
         let image = xen::image()?;
         let bytes = std::fs::read(&image)?;
         let iso = iso_path("xen", Flavour::Ours, platform);

@@ -279,15 +279,6 @@ fn place(platform: Option<Platform>) -> &'static str {
     platform.map_or("", Platform::name)
 }
 
-/// Turns a failed expectation into an error.
-pub(crate) fn expect(fulfilled: bool, what: impl FnOnce() -> String) -> Result<()> {
-    if fulfilled {
-        Ok(())
-    } else {
-        Err(anyhow::Error::msg(what()))
-    }
-}
-
 /// The time that any machine gets; only a machine that hangs needs it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
@@ -305,7 +296,7 @@ mod tests {
     fn rows_keep_the_order_of_the_jobs() {
         let jobs = (0..9).map(|n| {
             job(&n.to_string(), None, move || {
-                expect(n != 4, || "four".into())
+                if n == 4 { bail!("four") } else { Ok(()) }
             })
         });
         let rows = perform_all(jobs.collect());
