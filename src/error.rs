@@ -82,34 +82,17 @@ impl Report for Kept {
     }
 }
 
-/// A row of the table of texts.
-pub(crate) struct Row {
-    /// Class of the error.
-    pub(crate) code: Code,
-    /// The text starts with the name of the file.
-    pub(crate) named: bool,
-    /// The printf format.
-    pub(crate) text: &'static CStr,
-}
-
-/// Tells whether a format takes a string.
-const fn takes_name(text: &CStr) -> bool {
-    let mut rest = text.to_bytes();
-    while let [first, after @ ..] = rest {
-        if let (b'%', [b's', ..]) = (first, after) {
-            return true;
-        }
-        rest = after;
-    }
-    false
-}
-
 /// Makes [`Kind`] from rows of name, class and text.
+///
+/// All texts lie in one string, each behind the letter of its class and before
+/// a NUL, in the order of the kinds: a table of pointers would be larger than
+/// the search for the n-th NUL.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident: $code:ident, $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $class:literal $text:literal;)*) => {
         /// Everything that stops a command.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
+        #[repr(u8)]
         pub enum Kind {
             $($(#[$doc])* $name,)*
         }
@@ -117,110 +100,130 @@ macro_rules! kinds {
         impl Kind {
             /// All kinds, for tests and tables.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
 
-            /// What the user is told.
-            pub(crate) fn row(self) -> &'static Row {
-                match self {
-                    $(Self::$name => const {
-                        &Row { code: Code::$code, named: takes_name($text), text: $text }
-                    },)*
+        const TEXTS: &[u8] = concat!($($class, $text, "\0",)*).as_bytes();
+    };
+}
+
+impl Kind {
+    /// The letter of the class, the text, and all texts behind it.
+    #[expect(clippy::as_conversions, reason = "the discriminant")]
+    fn row(self) -> (u8, &'static [u8]) {
+        let mut texts = TEXTS;
+        for _ in 0..self as u8 {
+            while let [letter, rest @ ..] = texts {
+                texts = rest;
+                if *letter == 0 {
+                    break;
                 }
             }
-
-            /// Class of the error.
-            #[must_use]
-            pub fn code(self) -> Code {
-                self.row().code
-            }
-
-            /// Tells whether the text starts with the name of the file.
-            #[must_use]
-            pub fn names_file(self) -> bool {
-                self.row().named
-            }
-
-            /// The printf format; `%s` is the name of the file and comes
-            /// first, `%llu` and `%llx` are the numbers.
-            #[must_use]
-            pub fn text(self) -> &'static CStr {
-                self.row().text
-            }
         }
-    };
+        texts
+            .split_first()
+            .map_or((0, &[]), |(&class, text)| (class, text))
+    }
+
+    /// Class of the error.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self.row().0 {
+            b'A' => Code::BadArgument,
+            b'F' => Code::FileRead,
+            b'M' => Code::OutOfMemory,
+            b'O' => Code::BadOs,
+            b'U' => Code::UnknownOs,
+            _ => Code::Bug,
+        }
+    }
+
+    /// The printf format; `%s` is the name of the file and comes first, `%llu`
+    /// and `%llx` are the numbers.
+    #[must_use]
+    pub fn text(self) -> &'static CStr {
+        CStr::from_bytes_until_nul(self.row().1).unwrap_or_default()
+    }
+
+    /// Tells whether the text starts with the name of the file.
+    #[must_use]
+    pub fn names_file(self) -> bool {
+        let text = self.text().to_bytes();
+        text.windows(2).any(|pair| pair == b"%s")
+    }
 }
 
 kinds! {
     /// The command was called while it was running.
-    Busy: Bug, c"%s: the loader is busy";
+    Busy = "B" "%s: the loader is busy";
     /// GRUB failed and set no error.
-    Unexplained: Bug, c"%s: GRUB failed without a reason";
+    Unexplained = "B" "%s: GRUB failed without a reason";
     /// No file was named.
-    NoFileName: BadArgument, c"filename expected";
+    NoFileName = "A" "filename expected";
     /// A module or `boot` came before any kernel.
-    NoKernel: BadArgument, c"you need to load the kernel first";
+    NoKernel = "A" "you need to load the kernel first";
     /// The file ended before all of a part was read.
-    FileEnd: FileRead, c"premature end of file %s";
+    FileEnd = "F" "premature end of file %s";
     /// The file system does not tell the size of a file that needs it.
-    UnknownSize: BadOs, c"%s: unknown file size";
+    UnknownSize = "O" "%s: unknown file size";
     /// There is no header (Multiboot2, 3.1.1).
-    NoHeader: BadArgument, c"no multiboot header found";
+    NoHeader = "A" "no multiboot header found";
     /// Offset and length of a header that does not end where it may.
-    HeaderLength: BadOs, c"%s: header at 0x%llx: length 0x%llx is below 0x18 or passes 0x%llx";
+    HeaderLength = "O" "%s: header at 0x%llx: length 0x%llx is below 0x18 or passes 0x%llx";
     /// Type, offset and size of a tag that is shorter than its fields or
     /// longer than the header.
-    TagSize: BadOs, c"%s: header tag %llu at 0x%llx: wrong size 0x%llx";
+    TagSize = "O" "%s: header tag %llu at 0x%llx: wrong size 0x%llx";
     /// Offset where the next tag should have been.
-    NoEndTag: BadOs, c"%s: no end tag in the header up to 0x%llx";
+    NoEndTag = "O" "%s: no end tag in the header up to 0x%llx";
     /// Type of a required tag that this loader does not know.
-    UnknownTag: UnknownOs, c"unsupported tag: 0x%llx";
+    UnknownTag = "U" "unsupported tag: 0x%llx";
     /// Type of information that is required and that this loader does not
     /// know.
-    UnknownRequest: UnknownOs, c"unsupported information tag: 0x%llx";
+    UnknownRequest = "U" "unsupported information tag: 0x%llx";
     /// A flat image without an entry address.
-    NoEntryTag: UnknownOs, c"load address tag without entry address tag";
+    NoEntryTag = "U" "load address tag without entry address tag";
     /// Alignment of the relocatable tag.
-    PlacementAlign: BadOs, c"%s: alignment 0x%llx is not a power of two";
+    PlacementAlign = "O" "%s: alignment 0x%llx is not a power of two";
     /// The relocatable tag leaves no room for the image.
-    PlacementRange: BadOs, c"invalid min/max address and/or load size";
+    PlacementRange = "O" "invalid min/max address and/or load size";
     /// Not an ELF file, or one of the wrong byte order.
-    ElfMagic: UnknownOs, c"invalid arch-independent ELF magic";
+    ElfMagic = "U" "invalid arch-independent ELF magic";
     /// An ELF file for another machine.
-    ElfMachine: UnknownOs, c"invalid arch-dependent ELF magic";
+    ElfMachine = "U" "invalid arch-dependent ELF magic";
     /// An ELF file that is neither executable nor shared.
-    ElfType: UnknownOs, c"this ELF file is not of the right type";
+    ElfType = "U" "this ELF file is not of the right type";
     /// Count, entry size and offset of a table of headers that is not in the
     /// file.
-    ElfTable: BadOs, c"%s: no room for %llu ELF headers of %llu bytes at 0x%llx";
+    ElfTable = "O" "%s: no room for %llu ELF headers of %llu bytes at 0x%llx";
     /// Nothing to load.
-    NoSegment: BadOs, c"%s: nothing to load";
+    NoSegment = "O" "%s: nothing to load";
     /// Index, file size and memory size of a segment.
-    SegmentSize: BadOs, c"%s: segment %llu: file size 0x%llx is above memory size 0x%llx";
+    SegmentSize = "O" "%s: segment %llu: file size 0x%llx is above memory size 0x%llx";
     /// Index, address and memory size of a segment.
-    SegmentRange: BadOs, c"%s: segment %llu at 0x%llx, size 0x%llx crosses 4 GiB border";
+    SegmentRange = "O" "%s: segment %llu at 0x%llx, size 0x%llx crosses 4 GiB border";
     /// Index, first and last address of one segment and another.
-    Overlap: BadOs, c"%s: segment %llu (0x%llx-0x%llx) overlaps segment %llu (0x%llx-0x%llx)";
+    Overlap = "O" "%s: segment %llu (0x%llx-0x%llx) overlaps segment %llu (0x%llx-0x%llx)";
     /// The ELF entry is in no segment.
-    EntryNotInSegment: BadOs, c"entry point isn't in a segment";
+    EntryNotInSegment = "O" "entry point isn't in a segment";
     /// Address of an entry that is outside the image.
-    EntryOutside: BadOs, c"%s: entry 0x%llx is outside the image";
+    EntryOutside = "O" "%s: entry 0x%llx is outside the image";
     /// Index, offset and size of a section that ends behind the file.
-    SectionRange: BadOs, c"%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
+    SectionRange = "O" "%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
     /// Index and alignment of a section.
-    SectionAlign: BadOs, c"%s: section %llu: alignment 0x%llx is not a power of two";
+    SectionAlign = "O" "%s: section %llu: alignment 0x%llx is not a power of two";
     /// `header_addr` and the header's offset, which do not fit (Multiboot2,
     /// 3.1.5).
-    HeaderAddr: BadOs, c"%s: address tag: header_addr 0x%llx does not fit offset 0x%llx";
+    HeaderAddr = "O" "%s: address tag: header_addr 0x%llx does not fit offset 0x%llx";
     /// `load_end_addr` and `load_addr` (Multiboot2, 3.1.5).
-    LoadEnd: BadOs, c"%s: address tag: load_end_addr 0x%llx is not above 0x%llx";
+    LoadEnd = "O" "%s: address tag: load_end_addr 0x%llx is not above 0x%llx";
     /// `bss_end_addr` and the end of what is loaded (Multiboot2, 3.1.5).
-    BssEnd: BadOs, c"%s: address tag: bss_end_addr 0x%llx is below load end 0x%llx";
+    BssEnd = "O" "%s: address tag: bss_end_addr 0x%llx is below load end 0x%llx";
     /// End and start of a flat image that is empty or ends above 4 GiB.
-    ImageEnd: BadOs, c"%s: address tag: image end 0x%llx is not in 0x%llx-4 GiB";
+    ImageEnd = "O" "%s: address tag: image end 0x%llx is not in 0x%llx-4 GiB";
     /// First and last address that are needed, the first that is not free, and
     /// GRUB's type of the memory there, 0 for none.
-    NotFree: BadOs, c"%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";
+    NotFree = "O" "%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";
     /// Size, lowest address, and address that the end must not pass.
-    NoRoom: OutOfMemory, c"%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
+    NoRoom = "M" "%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
     /// The kernel needs a console and there is none.
-    NoConsole: BadOs, c"OS requires a console but none is available";
+    NoConsole = "O" "OS requires a console but none is available";
 }

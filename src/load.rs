@@ -12,7 +12,7 @@ use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
 use crate::session::{Kernel, Loaded, Memory, Sections, Session, Tags};
 use crate::table::{RECORD_LEN, Table};
 use crate::units::{FileOffset, PAGE, Span, align_up, index, narrow};
-use crate::wire::elf::{FileHeader, Tables};
+use crate::wire::elf::FileHeader;
 use crate::wire::header::Header;
 use core::ffi::CStr;
 
@@ -88,36 +88,38 @@ impl<P: Platform> Load<'_, P> {
     }
 
     /// Loads an ELF image, and the sections that no segment holds.
-    #[inline(never)] // as above
     fn elf(&mut self) -> Outcome<(Loaded, Option<Sections<P::Buffer>>)> {
-        let header = FileHeader::parse(self.file.window(), self.platform)?;
-        let tables = self.tables(&header)?;
-        let (loaded, end) = self.segments_of(&header, &tables)?;
-        let sections = match tables.sections.is_empty() {
-            true => None,
-            false => Some(self.sections(header.class, &tables, end)?),
-        };
-        Ok((loaded, sections))
+        let header = self.elf_header()?;
+        let (loaded, end) = self.segments_of(&header)?;
+        if header.sections.is_empty() {
+            return Ok((loaded, None));
+        }
+        let sections = self.sections(&header, end)?;
+        Ok((loaded, Some(sections)))
     }
 
-    /// Looks up the counts, in section header 0 where they do not fit.
-    fn tables(&mut self, header: &FileHeader) -> Outcome<Tables> {
+    /// Reads the ELF header, with the counts in section header 0 where they
+    /// do not fit.
+    #[inline(never)] // as above
+    fn elf_header(&mut self) -> Outcome<FileHeader> {
+        let mut header = FileHeader::parse(self.file.window(), self.platform)?;
+        let size = self.file.size();
         let mut first = None;
-        if let Some(extension) = header.extension(self.file.size()) {
+        if let Some(extension) = header.extension(size) {
             first = Some(self.file.read_table(self.platform, &extension)?);
         }
-        header.tables(first.as_deref(), self.file.size(), self.platform)
+        header.resolve(first.as_deref(), size, self.platform)?;
+        Ok(header)
     }
 
     /// Loads the segments; returns also where the last of them ends in the
     /// file, in bytes.
     #[inline(never)] // as above
-    fn segments_of(&mut self, header: &FileHeader, tables: &Tables) -> Outcome<(Loaded, u64)> {
-        let programs = self.file.read_table(self.platform, &tables.programs)?;
-        let segments = self.segments(tables.programs.count)?;
+    fn segments_of(&mut self, header: &FileHeader) -> Outcome<(Loaded, u64)> {
+        let programs = self.file.read_table(self.platform, &header.programs)?;
+        let segments = self.segments(header.programs.count)?;
         let programs = Programs {
             file: header,
-            table: tables.programs,
             bytes: &programs,
             file_size: self.file.size(),
         };
@@ -221,7 +223,7 @@ pub fn module<P: Platform>(
     };
     let command_line = platform.command_line(args, name.saturating_add(1), CommandLine::Module)?;
     let modules = &mut session.kernel.modules;
-    modules.append(platform, |out| {
+    modules.append(platform, &|out| {
         info::module(out, place.as_ref(), &command_line)
     })
 }

@@ -8,7 +8,7 @@ use crate::platform::{Platform, Whose};
 use crate::session::Sections;
 use crate::table::copy;
 use crate::units::{PAGE, index, low32, narrow};
-use crate::wire::elf::{self, Class, HeaderTable, Section, Tables};
+use crate::wire::elf::{self, FileHeader, HeaderTable, Section};
 
 /// The end of the file, read in one piece: a page-aligned chunk whose bytes
 /// lie at their file offset modulo the page, so that most sections may stay
@@ -40,11 +40,10 @@ impl<P: Platform> Load<'_, P> {
     #[inline(never)] // keeps the caller's stack frame small
     pub(crate) fn sections(
         &mut self,
-        class: Class,
-        tables: &Tables,
+        header: &FileHeader,
         read_up_to: u64,
     ) -> Outcome<Sections<P::Buffer>> {
-        let table = &tables.sections;
+        let (class, table) = (header.class, &header.sections);
         let mut headers = self.platform.alloc(narrow(table.len()))?;
         let tail = self.tail(table, read_up_to, &mut headers)?;
         for number in 0..table.count {
@@ -64,7 +63,7 @@ impl<P: Platform> Load<'_, P> {
         Ok(Sections {
             count: table.count,
             entry_size: table.entry_size,
-            name_index: tables.name_index,
+            name_index: header.name_index,
             headers,
         })
     }

@@ -97,7 +97,8 @@ impl<P: Platform> Tags<P> {
     /// # Errors
     ///
     /// [`Failed`] when GRUB's heap is full.
-    pub fn append(&mut self, platform: &mut P, write: impl Fn(&mut Writer<'_>)) -> Outcome {
+    #[inline(never)] // as below
+    pub fn append(&mut self, platform: &mut P, write: &dyn Fn(&mut Writer<'_>)) -> Outcome {
         let mut counter = Writer::new(&mut []);
         write(&mut counter);
         let len = self.len.saturating_add(counter.len());

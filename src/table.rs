@@ -13,31 +13,49 @@ use core::ops::DerefMut;
 pub trait Bytes: DerefMut<Target = [u8]> {}
 impl<T: DerefMut<Target = [u8]>> Bytes for T {}
 
-/// A record as words.
-pub type Words = [u32; 6];
-
-/// Bytes that one record takes.
+/// Bytes that one record takes: six words.
 pub const RECORD_LEN: usize = 24;
+
+/// A record as it lies in the buffer.
+pub type RecordBytes = [u8; RECORD_LEN];
 
 /// A value that a [`Table`] can hold.
 pub trait Record: Copy {
-    /// Reads the record from words.
-    fn from_words(words: &Words) -> Self;
-    /// Turns the record into words.
-    fn to_words(&self) -> Words;
+    /// Reads the record.
+    fn load(bytes: &RecordBytes) -> Self;
+    /// Writes the record.
+    fn store(&self, bytes: &mut RecordBytes);
+}
+
+/// The word number `index` of a record.
+pub(crate) fn word(bytes: &RecordBytes, index: usize) -> u32 {
+    let (words, _) = bytes.as_chunks();
+    words.get(index).map_or(0, |word| u32::from_le_bytes(*word))
+}
+
+/// Writes the word number `index` of a record.
+pub(crate) fn set_word(bytes: &mut RecordBytes, index: usize, value: u32) {
+    let (words, _) = bytes.as_chunks_mut();
+    if let Some(word) = words.get_mut(index) {
+        *word = value.to_le_bytes();
+    }
 }
 
 impl Record for Span {
-    fn from_words(&[first, last, ..]: &Words) -> Self {
-        Self { first, last }
+    fn load(bytes: &RecordBytes) -> Self {
+        Self {
+            first: word(bytes, 0),
+            last: word(bytes, 1),
+        }
     }
 
-    fn to_words(&self) -> Words {
-        [self.first, self.last, 0, 0, 0, 0]
+    fn store(&self, bytes: &mut RecordBytes) {
+        set_word(bytes, 0, self.first);
+        set_word(bytes, 1, self.last);
     }
 }
 
-/// The words of every record, and how many records there are.
+/// The bytes of every record, and how many records there are.
 struct Raw<B> {
     buffer: B,
     len: usize,
@@ -45,34 +63,35 @@ struct Raw<B> {
 
 impl<B: Bytes> Raw<B> {
     #[inline(never)] // one copy for all the tables' callers
-    fn get(&self, index: usize) -> Option<Words> {
-        let (records, _) = self.buffer.as_chunks::<RECORD_LEN>();
-        let bytes = records.get(index).filter(|_| index < self.len)?;
-        let mut words = Words::default();
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        Some(words)
+    fn get(&self, index: usize) -> Option<&RecordBytes> {
+        let (records, _) = self.buffer.as_chunks();
+        records.get(index).filter(|_| index < self.len)
     }
 
     #[inline(never)] // as above
-    fn set(&mut self, index: usize, words: &Words) {
-        let (records, _) = self.buffer.as_chunks_mut::<RECORD_LEN>();
-        if let Some(bytes) = records.get_mut(index) {
-            for (word, bytes) in words.iter().zip(bytes.as_chunks_mut().0) {
-                *bytes = word.to_le_bytes();
-            }
+    fn get_mut(&mut self, index: usize) -> Option<&mut RecordBytes> {
+        let (records, _) = self.buffer.as_chunks_mut();
+        records.get_mut(index).filter(|_| index < self.len)
+    }
+
+    /// Makes the list one record longer, if there is room.
+    fn grow(&mut self) -> Option<&mut RecordBytes> {
+        let last = self.len;
+        if last >= self.buffer.len() / RECORD_LEN {
+            return None;
         }
+        self.len = last.saturating_add(1);
+        self.get_mut(last)
     }
 
-    fn capacity(&self) -> usize {
-        self.buffer.len() / RECORD_LEN
-    }
-
+    #[inline(never)] // as above
     fn swap(&mut self, a: usize, b: usize) {
-        if let (Some(x), Some(y)) = (self.get(a), self.get(b)) {
-            self.set(a, &y);
-            self.set(b, &x);
+        if let (Some(&x), Some(&y)) = (self.get(a), self.get(b)) {
+            for (index, bytes) in [(a, y), (b, x)] {
+                if let Some(record) = self.get_mut(index) {
+                    *record = bytes;
+                }
+            }
         }
     }
 
@@ -96,7 +115,7 @@ impl<B: Bytes> Raw<B> {
         loop {
             let left = root.saturating_mul(2).saturating_add(1);
             let mut largest = root;
-            for child in [left, left.saturating_add(1)] {
+            for child in left..=left.saturating_add(1) {
                 if child < end && self.key(largest, at) < self.key(child, at) {
                     largest = child;
                 }
@@ -109,11 +128,18 @@ impl<B: Bytes> Raw<B> {
         }
     }
 
-    fn key(&self, index: usize, at: usize) -> [u32; 2] {
-        let words = self.get(index).unwrap_or_default();
-        let word = |at: usize| words.get(at).copied().unwrap_or_default();
-        [word(at), word(at.saturating_add(1))]
+    #[inline(never)] // as above
+    fn key(&self, index: usize, at: usize) -> u64 {
+        let Some(bytes) = self.get(index) else {
+            return 0;
+        };
+        join(word(bytes, at), word(bytes, at.saturating_add(1)))
     }
+}
+
+/// Joins the high and the low word of a 64-bit number.
+pub(crate) fn join(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }
 
 /// A list of records of one type, as long as its buffer.
@@ -143,34 +169,33 @@ impl<T: Record, B: Bytes> Table<T, B> {
 
     /// Tells whether the buffer has no room for another record.
     pub fn is_full(&self) -> bool {
-        self.raw.len >= self.raw.capacity()
+        self.raw.len >= self.raw.buffer.len() / RECORD_LEN
     }
 
     /// The record at `index`, if there is one.
     pub fn get(&self, index: usize) -> Option<T> {
-        self.raw.get(index).as_ref().map(T::from_words)
+        self.raw.get(index).map(T::load)
     }
 
     /// Replaces the record at `index`; a position behind the last does nothing.
     pub fn set(&mut self, index: usize, record: &T) {
-        if index < self.raw.len {
-            self.raw.set(index, &record.to_words());
+        if let Some(bytes) = self.raw.get_mut(index) {
+            record.store(bytes);
         }
     }
 
     /// Appends a record; a full table stays as it is and answers `false`.
     pub fn push(&mut self, record: &T) -> bool {
-        let room = !self.is_full();
-        if room {
-            self.raw.set(self.raw.len, &record.to_words());
-            self.raw.len = self.raw.len.saturating_add(1);
-        }
-        room
+        let room = self.raw.grow();
+        room.map(|bytes| record.store(bytes)).is_some()
     }
 
     /// The records in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = T> + '_ {
-        (0..self.raw.len).filter_map(|index| self.get(index))
+    pub fn iter(&self) -> Iter<'_, T, B> {
+        Iter {
+            table: self,
+            index: 0,
+        }
     }
 
     /// Sorts by the 64-bit number whose high word is number `at` of a record
@@ -183,6 +208,22 @@ impl<T: Record, B: Bytes> Table<T, B> {
     pub fn move_to(&mut self, mut buffer: B) {
         copy(&mut buffer, &self.raw.buffer);
         self.raw.buffer = buffer;
+    }
+}
+
+/// Iterator over the records of a [`Table`].
+pub struct Iter<'a, T, B> {
+    table: &'a Table<T, B>,
+    index: usize,
+}
+
+impl<T: Record, B: Bytes> Iterator for Iter<'_, T, B> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let index = self.index;
+        self.index = index.saturating_add(1);
+        self.table.get(index)
     }
 }
 

@@ -79,7 +79,7 @@ fn graphics<P: Platform>(
             None => Pixels::Rgb(screen.masks),
         },
     };
-    tags.append(platform, |out| framebuffer.write(out))
+    tags.append(platform, &|out| framebuffer.write(out))
 }
 
 /// Writes VBE's tag; a call that fails means that there is nothing to tell.
@@ -97,7 +97,7 @@ fn vbe<P: Platform>(platform: &mut P, tags: &mut Tags<P>) -> Outcome {
         controller: &controller,
         info: &info,
     };
-    tags.append(platform, |out| vbe.write(out))
+    tags.append(platform, &|out| vbe.write(out))
 }
 
 /// Writes the tag of the text screen, if the current mode is one.
@@ -115,7 +115,7 @@ fn text<P: Platform>(platform: &mut P, tags: &mut Tags<P>) -> Outcome {
         bpp: 16,
         pixels: Pixels::EgaText,
     };
-    tags.append(platform, |out| framebuffer.write(out))
+    tags.append(platform, &|out| framebuffer.write(out))
 }
 
 /// The current mode and VBE's information about it, which for the text mode

@@ -5,7 +5,7 @@ use super::buffer::Buffer;
 use super::file::File;
 use super::relocator::Relocator;
 use super::sys;
-use crate::error::{self, Code, Failed, Kind, MAX_VALUES, Outcome, Report, Row};
+use crate::error::{self, Code, Failed, Kind, MAX_VALUES, Outcome, Report};
 use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
@@ -134,8 +134,7 @@ impl Report for Grub {
     #[inline(never)] // many callers, none of them hurried
     fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
         use sys::grub_err_t as e;
-        let &Row { code, named, text } = kind.row();
-        let code = match code {
+        let code = match kind.code() {
             Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
             Code::BadOs => e::GRUB_ERR_BAD_OS,
             Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
@@ -143,7 +142,12 @@ impl Report for Grub {
             Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
             Code::Bug => e::GRUB_ERR_BUG,
         };
-        let name = if named { self.name } else { ptr::null() };
+        let text = kind.text();
+        let name = if kind.names_file() {
+            self.name
+        } else {
+            ptr::null()
+        };
         let mut values = [0; MAX_VALUES];
         error::fill(&mut values, numbers);
         // SAFETY: the text has a NUL, the name is an argument of the running

@@ -6,9 +6,9 @@
 
 use crate::error::{Kind, Outcome, Report};
 use crate::params::LoadParams;
-use crate::table::{Bytes, Record, Table, Words};
+use crate::table::{Bytes, Record, RecordBytes, Table, join, set_word, word};
 use crate::units::{FOUR_GIB, Span, low32};
-use crate::wire::elf::{self, FileHeader, HeaderTable, PT_LOAD, Program};
+use crate::wire::elf::{self, FileHeader, PT_LOAD, Program};
 
 /// A part of the image: memory, and the file range that fills its start. What
 /// the file does not fill is zeroed.
@@ -29,19 +29,21 @@ const BY_ADDRESS: usize = 0;
 const BY_OFFSET: usize = 2;
 
 impl Record for Segment {
-    fn from_words(&[first, last, high, low, file_size, index]: &Words) -> Self {
+    fn load(bytes: &RecordBytes) -> Self {
         Self {
-            memory: Span { first, last },
-            offset: u64::from(high) << 32 | u64::from(low),
-            file_size,
-            index,
+            memory: Span::load(bytes),
+            offset: join(word(bytes, 2), word(bytes, 3)),
+            file_size: word(bytes, 4),
+            index: word(bytes, 5),
         }
     }
 
-    fn to_words(&self) -> Words {
-        let Span { first, last } = self.memory;
-        let (high, low) = (low32(self.offset >> 32), low32(self.offset));
-        [first, last, high, low, self.file_size, self.index]
+    fn store(&self, bytes: &mut RecordBytes) {
+        self.memory.store(bytes);
+        set_word(bytes, 2, low32(self.offset >> 32));
+        set_word(bytes, 3, low32(self.offset));
+        set_word(bytes, 4, self.file_size);
+        set_word(bytes, 5, self.index);
     }
 }
 
@@ -101,8 +103,6 @@ pub struct ImagePlan<B> {
 pub struct Programs<'a> {
     /// The ELF header.
     pub file: &'a FileHeader,
-    /// Shape of the table.
-    pub table: HeaderTable,
     /// The bytes of the table.
     pub bytes: &'a [u8],
     /// Bytes of the file.
@@ -111,14 +111,14 @@ pub struct Programs<'a> {
 
 impl Programs<'_> {
     fn get(&self, index: u32) -> Program {
-        let bytes = elf::entry(&self.table, self.bytes, index);
+        let bytes = elf::entry(&self.file.programs, self.bytes, index);
         Program::parse(self.file.class, bytes)
     }
 
     /// The physical address of the ELF header's entry: the first loaded
     /// segment whose virtual range holds it decides.
     fn entry(&self, report: &mut impl Report) -> Outcome<u32> {
-        for index in 0..self.table.count {
+        for index in 0..self.file.programs.count {
             let program = self.get(index);
             let inside = self.file.entry.checked_sub(program.vaddr);
             if let Some(inside) = inside
@@ -147,7 +147,7 @@ pub fn plan_elf<B: Bytes>(
     report: &mut impl Report,
 ) -> Outcome<ImagePlan<B>> {
     let file_size = programs.file_size;
-    for index in 0..programs.table.count {
+    for index in 0..programs.file.programs.count {
         if let Some(segment) = Segment::new(&programs.get(index), index, file_size, report)? {
             segments.push(&segment);
         }

@@ -9,10 +9,10 @@ use crate::error::{Kind, Outcome, Report};
 use crate::units::{index as place, low16, low32};
 
 /// `e_phnum` says that section header 0 has the count (ELF, PN_XNUM).
-const COUNT_IN_SECTION: u16 = 0xffff;
+const COUNT_IN_SECTION: u32 = 0xffff;
 
 /// `e_shstrndx` says that section header 0 has the index (ELF, SHN_XINDEX).
-const INDEX_IN_SECTION: u16 = 0xffff;
+const INDEX_IN_SECTION: u32 = 0xffff;
 
 /// Section indexes from here on are reserved (ELF, SHN_LORESERVE).
 const RESERVED_INDEX: u64 = 0xff00;
@@ -105,31 +105,23 @@ impl HeaderTable {
     }
 
     /// Checks that the entries are large enough and lie in the file.
-    fn check(self, least: u16, file_size: u64, report: &mut impl Report) -> Outcome<Self> {
+    fn check(&self, least: u16, file_size: u64, report: &mut impl Report) -> Outcome {
         let end = self.offset.saturating_add(self.len());
         if self.count > 0 && (self.entry_size < least || end > file_size) {
             let numbers = [self.count.into(), self.entry_size.into(), self.offset];
             return Err(report.report(Kind::ElfTable, &numbers));
         }
-        Ok(self)
+        Ok(())
     }
 }
 
-/// The ELF header (ELF, 1-3), its counts not yet looked up.
+/// The ELF header (ELF, 1-3).
 #[derive(Clone, Copy, Debug)]
 pub struct FileHeader {
     /// Width of the numbers.
     pub class: Class,
     /// Virtual address where the program starts.
     pub entry: u64,
-    programs: HeaderTable,
-    sections: HeaderTable,
-    name_index: u16,
-}
-
-/// The tables of an ELF file, every count known and compared with the file.
-#[derive(Clone, Copy, Debug)]
-pub struct Tables {
     /// Program headers.
     pub programs: HeaderTable,
     /// Section headers; empty when the file has none.
@@ -184,7 +176,7 @@ impl FileHeader {
             entry,
             programs: table(phoff, phnum, phsize),
             sections: table(shoff, shnum, shsize),
-            name_index: low16(names),
+            name_index: low32(names),
         })
     }
 
@@ -192,7 +184,7 @@ impl FileHeader {
     /// `file_size` bytes has it.
     #[must_use]
     pub fn extension(&self, file_size: u64) -> Option<HeaderTable> {
-        let wanted = self.programs.count == COUNT_IN_SECTION.into()
+        let wanted = self.programs.count == COUNT_IN_SECTION
             || self.sections.count == 0
             || self.name_index == INDEX_IN_SECTION;
         let first = HeaderTable {
@@ -212,47 +204,39 @@ impl FileHeader {
     /// # Errors
     ///
     /// [`Kind::ElfTable`].
-    pub fn tables(
-        &self,
+    pub fn resolve(
+        &mut self,
         first: Option<&[u8]>,
         file_size: u64,
         report: &mut impl Report,
-    ) -> Outcome<Tables> {
-        let class = self.class;
-        // A file with odd entries has no section 0 to ask.
-        let first = first
-            .filter(|_| self.sections.entry_size >= class.section_header_len())
-            .map(|bytes| Section::parse(class, bytes));
+    ) -> Outcome {
+        let program_len = self.class.program_header_len();
+        let section_len = self.class.section_header_len();
+        // A file with odd entries has no section 0 to ask; what is not there
+        // reads as 0.
+        let first = first.filter(|_| self.sections.entry_size >= section_len);
+        let known = first.is_some();
+        let first = Section::parse(self.class, first.unwrap_or_default());
 
-        let mut programs = self.programs;
-        if programs.count == COUNT_IN_SECTION.into() {
-            let count = first.map_or(0, |section| section.info);
-            if count < COUNT_IN_SECTION.into() {
-                programs.entry_size = 0; // refused below, with its offset
-            }
-            programs.count = count.max(1);
-        }
-
-        let mut sections = self.sections;
-        if sections.offset == 0 {
-            sections.count = 0;
-        } else if sections.count == 0 {
-            let size = first.map_or(0, |section| section.size);
-            if size >= RESERVED_INDEX {
-                // More than 2^32 sections are in no file.
-                sections.count = u32::try_from(size).unwrap_or(u32::MAX);
+        if self.programs.count == COUNT_IN_SECTION {
+            self.programs.count = first.info;
+            if first.info < COUNT_IN_SECTION {
+                // Refused below, with its offset.
+                self.programs.count = 1;
+                self.programs.entry_size = 0;
             }
         }
-
-        let mut name_index = u32::from(self.name_index);
-        if self.name_index == INDEX_IN_SECTION {
-            name_index = first.map_or(name_index, |section| section.link);
+        if self.sections.offset == 0 {
+            self.sections.count = 0;
+        } else if self.sections.count == 0 && first.size >= RESERVED_INDEX {
+            // More than 2^32 sections are in no file.
+            self.sections.count = u32::try_from(first.size).unwrap_or(u32::MAX);
         }
-        Ok(Tables {
-            programs: programs.check(class.program_header_len(), file_size, report)?,
-            sections: sections.check(class.section_header_len(), file_size, report)?,
-            name_index,
-        })
+        if self.name_index == INDEX_IN_SECTION && known {
+            self.name_index = first.link;
+        }
+        self.programs.check(program_len, file_size, report)?;
+        self.sections.check(section_len, file_size, report)
     }
 }
 
