@@ -22,6 +22,25 @@ pub struct Failed;
 pub trait Report {
     /// Takes the reason to stop and the numbers of its text, in order.
     fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed;
+
+    /// Reports a kind whose text has no number.
+    #[inline(never)] // shorter to call than to repeat; so are the next two
+    fn refuse(&mut self, kind: Kind) -> Failed {
+        self.report(kind, &[])
+    }
+
+    /// Reports a kind with one or two numbers.
+    #[inline(never)]
+    fn refuse2(&mut self, kind: Kind, a: u64, b: u64) -> Failed {
+        self.report(kind, &[a, b])
+    }
+
+    /// Reports a kind with three numbers.
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "shorter to call than a slice")]
+    fn refuse3(&mut self, kind: Kind, a: u64, b: u64, c: u64) -> Failed {
+        self.report(kind, &[a, b, c])
+    }
 }
 
 /// Class of an error, as GRUB's `grub_err_t` names it (GRUB,

@@ -11,7 +11,7 @@ use crate::plan::placement::Request;
 use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
 use crate::session::{Kernel, Loaded, Memory, Sections, Session, Tags};
 use crate::table::{RECORD_LEN, Table};
-use crate::units::{FileOffset, PAGE, Span, align_up, index, narrow};
+use crate::units::{FileOffset, PAGE, PhysAddr, Span, align_up, index, narrow};
 use crate::wire::elf::FileHeader;
 use crate::wire::header::Header;
 use core::ffi::CStr;
@@ -149,7 +149,9 @@ impl<P: Platform> Load<'_, P> {
             }
         } else {
             for segment in plan.segments.iter() {
-                let chunk = self.memory.place_fixed(self.platform, &segment.memory)?;
+                let memory = &segment.memory;
+                let request = Request::fixed(PhysAddr(memory.first), memory.len());
+                let chunk = self.memory.place(self.platform, &request, Whose::Image)?;
                 fill(self.platform, &mut self.file, &segment, chunk.bytes)?;
             }
         }
@@ -236,7 +238,7 @@ fn read_module<P: Platform>(
     size: Option<u64>,
 ) -> Outcome<Span> {
     let Some(size) = size else {
-        return Err(platform.report(Kind::UnknownSize, &[]));
+        return Err(platform.refuse(Kind::UnknownSize));
     };
     // The rest of the last page is the module's too, and zero.
     let request = u32::try_from(size)
@@ -244,8 +246,7 @@ fn read_module<P: Platform>(
         .and_then(|size| align_up(size, PAGE))
         .map(|size| Request::lowest(size, PAGE));
     let Some(request) = request else {
-        let everything = [size, PAGE.into(), u32::MAX.into()];
-        return Err(platform.report(Kind::NoRoom, &everything));
+        return Err(platform.refuse3(Kind::NoRoom, size, PAGE.into(), u32::MAX.into()));
     };
     let chunk = session.memory.place(platform, &request, Whose::Other)?;
     if let Some((contents, rest)) = chunk.bytes.split_at_mut_checked(narrow(size)) {
@@ -258,7 +259,7 @@ fn read_module<P: Platform>(
 /// The argument that names a file.
 fn named<'a, P: Platform>(platform: &mut P, args: &'a P::Args, index: usize) -> Outcome<&'a CStr> {
     let name = args.get(index);
-    name.ok_or_else(|| platform.report(Kind::NoFileName, &[]))
+    name.ok_or_else(|| platform.refuse(Kind::NoFileName))
 }
 
 /// The kernel that the command needs.
@@ -266,5 +267,5 @@ pub(crate) fn loaded<'a, P: Platform>(
     platform: &mut P,
     session: Option<&'a mut Session<P>>,
 ) -> Outcome<&'a mut Session<P>> {
-    session.ok_or_else(|| platform.report(Kind::NoKernel, &[]))
+    session.ok_or_else(|| platform.refuse(Kind::NoKernel))
 }

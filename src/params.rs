@@ -147,7 +147,7 @@ impl LoadParams {
         let efi_entry = seen.efi_entry.filter(|_| seen.services);
         let entry = efi_entry.or(seen.entry);
         if seen.address.is_some() && entry.is_none() {
-            return Err(report.report(Kind::NoEntryTag, &[]));
+            return Err(report.refuse(Kind::NoEntryTag));
         }
         Ok(Self {
             machine,
@@ -196,7 +196,7 @@ impl Seen {
             }
             TagType::RELOCATABLE => self.placement = Some(placement(tag, report)?),
             _ if tag.optional => {}
-            unknown => return Err(report.report(Kind::UnknownTag, &[unknown.0.into()])),
+            unknown => return Err(report.refuse2(Kind::UnknownTag, unknown.0.into(), 0)),
         }
         Ok(())
     }
@@ -208,7 +208,7 @@ fn check_request(tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
     let mut requests = (0..tag.field_count()).map(|index| tag.field(index));
     match requests.find(|&request| request > LAST_INFORMATION) {
         Some(unknown) if !tag.optional => {
-            Err(report.report(Kind::UnknownRequest, &[unknown.into()]))
+            Err(report.refuse2(Kind::UnknownRequest, unknown.into(), 0))
         }
         _ => Ok(()),
     }
@@ -217,7 +217,7 @@ fn check_request(tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
 fn placement(tag: &Tag<'_>, report: &mut impl Report) -> Outcome<Placement> {
     let align = tag.field(2).max(1);
     if !align.is_power_of_two() {
-        return Err(report.report(Kind::PlacementAlign, &[align.into()]));
+        return Err(report.refuse2(Kind::PlacementAlign, align.into(), 0));
     }
     Ok(Placement {
         min: tag.field(0),

@@ -181,7 +181,8 @@ impl<P: Platform> Memory<P> {
     ///
     /// # Errors
     ///
-    /// [`Kind::NoRoom`] and what GRUB refuses.
+    /// [`Kind::NoRoom`], for memory without a choice [`Kind::NotFree`], and
+    /// what GRUB refuses.
     pub fn place(
         &mut self,
         platform: &mut P,
@@ -196,7 +197,7 @@ impl<P: Platform> Memory<P> {
     ///
     /// # Errors
     ///
-    /// What GRUB refuses.
+    /// For memory without a choice [`Kind::NotFree`], and what GRUB refuses.
     #[inline(never)] // as above
     pub fn try_place(
         &mut self,
@@ -204,82 +205,47 @@ impl<P: Platform> Memory<P> {
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<Chunk<'_>>> {
-        let (_, mut free) = self.free(platform, whose)?;
-        if self.beside_services(platform) {
-            return self.place_owned(request, &free);
+        let (map, mut free) = self.free(platform, whose)?;
+        let beside_services = self.beside_services(platform);
+        let fixed = request.is_fixed();
+        if fixed {
+            free.check_fixed(&request.window, &map, platform)?;
+        } else if !beside_services {
+            free.spare_trampoline();
         }
-        free.spare_trampoline();
-        let Some(planned) = free.place(request, platform.machine().firmware) else {
+        let target = if beside_services {
+            // Only GRUB knows what it can take from a firmware that stays.
+            self.relocator.alloc_in(request, Whose::Other)
+        } else if fixed {
+            self.relocator
+                .alloc_at(PhysAddr(request.window.first), request.size)
+        } else {
+            let Some(planned) = free.place(request, platform.machine().firmware) else {
+                return Ok(None);
+            };
+            // The planned address if GRUB can do it, else what GRUB finds
+            // itself: a large chunk may fit only where it need not move.
+            let exactly = Request::fixed(planned, request.size);
+            let target = self.relocator.alloc_in(&exactly, whose);
+            target.or_else(|_| {
+                platform.forget_error();
+                self.relocator.alloc_in(request, whose)
+            })
+        };
+        let Some(span) = Span::new(target?, request.size) else {
             return Ok(None);
         };
-        // The planned address if GRUB can do it, else what GRUB finds itself:
-        // a large chunk may fit only where it need not move.
-        let exactly = Span::new(planned, request.size).map(|span| Request::fixed(&span));
-        let exactly = exactly.unwrap_or(*request);
-        let mut target = self.relocator.alloc_in(&exactly, whose);
-        if target.is_err() {
-            platform.forget_error();
-            target = self.relocator.alloc_in(request, whose);
-        }
-        let span = self.take(target?, request.size);
-        let suits = span.filter(|span| request.allows(span) && free.holds(span));
-        Ok(suits.map(|span| self.chunk(&span)))
-    }
-
-    /// Lets GRUB choose, which alone knows what it can take from a firmware
-    /// that stays alive. A chunk that would still have to move is no use: the
-    /// firmware owns the memory in its way.
-    fn place_owned(
-        &mut self,
-        request: &Request,
-        free: &FreeMemory<P::Buffer>,
-    ) -> Outcome<Option<Chunk<'_>>> {
-        let target = self.relocator.alloc_in(request, Whose::Other)?;
-        let Some(span) = self.take(target, request.size) else {
-            return Ok(None);
-        };
-        let chunk = self.chunk(&span);
-        let stays = chunk.bytes.as_ptr().addr() == index(span.first);
-        let suits = stays && request.allows(&span) && free.holds(&span);
-        Ok(suits.then_some(chunk))
-    }
-
-    /// Reserves memory at an address that has no choice.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::NotFree`], [`Kind::NoRoom`] and what GRUB refuses.
-    #[inline(never)] // as above
-    pub fn place_fixed(&mut self, platform: &mut P, wanted: &Span) -> Outcome<Chunk<'_>> {
-        let (map, free) = self.free(platform, Whose::Image)?;
-        free.check_fixed(wanted, &map, platform)?;
-        let request = Request::fixed(wanted);
-        if self.beside_services(platform) {
-            let chunk = self.place_owned(&request, &free)?;
-            return chunk.ok_or_else(|| request.no_room(platform));
-        }
-        let target = PhysAddr(wanted.first);
-        if self.relocator.alloc_at(target, request.size)? != target {
-            return Err(request.no_room(platform));
-        }
-        self.take(target, request.size);
-        Ok(self.chunk(wanted))
-    }
-
-    /// Lists what GRUB reserved, whether it suits or not.
-    fn take(&mut self, target: PhysAddr, size: u32) -> Option<Span> {
-        let span = Span::new(target, size)?;
         self.taken.push(&span);
         self.taken.tidy();
-        Some(span)
-    }
-
-    /// The chunk that was reserved last.
-    fn chunk(&mut self, span: &Span) -> Chunk<'_> {
-        Chunk {
+        let bytes = self.relocator.newest();
+        // A chunk that would still have to move is no use beside a firmware
+        // that stays: it owns the memory in the way.
+        let stays = !beside_services || bytes.as_ptr().addr() == index(span.first);
+        let suits = stays && request.allows(&span) && free.holds(&span);
+        Ok(suits.then_some(Chunk {
             target: PhysAddr(span.first),
-            bytes: self.relocator.newest(),
-        }
+            bytes,
+        }))
     }
 
     /// Checks that the hand-over will find the memory it needs after boot

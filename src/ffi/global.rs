@@ -22,6 +22,6 @@ pub(super) fn with<T>(
 ) -> Outcome<T> {
     match SESSION.0.try_borrow_mut() {
         Ok(mut session) => work(grub, &mut session),
-        Err(_) => Err(grub.report(Kind::Busy, &[])),
+        Err(_) => Err(grub.refuse(Kind::Busy)),
     }
 }

@@ -116,7 +116,7 @@ impl Grub {
     /// would look like success.
     pub(super) fn answer(&mut self, outcome: Outcome) -> u32 {
         if outcome.is_err() && pending_error() == 0 {
-            self.report(Kind::Unexplained, &[]);
+            self.refuse(Kind::Unexplained);
         }
         pending_error()
     }
@@ -209,7 +209,7 @@ impl Platform for Grub {
         }
         // A short read is an error of its own unless GRUB has set one.
         match pending_error() {
-            0 => Err(self.report(Kind::FileEnd, &[])),
+            0 => Err(self.refuse(Kind::FileEnd)),
             _ => Err(Failed),
         }
     }

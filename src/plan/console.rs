@@ -36,7 +36,7 @@ pub fn choose(params: &LoadParams, report: &mut impl Report) -> Outcome<Option<M
         return Ok(Some(c"text"));
     }
     if console.contains(Console::REQUIRED) {
-        return Err(report.report(Kind::NoConsole, &[]));
+        return Err(report.refuse(Kind::NoConsole));
     }
     Ok(None)
 }

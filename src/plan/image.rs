@@ -65,18 +65,15 @@ impl Segment {
         if program.kind != PT_LOAD || (file == 0 && memory == 0) {
             return Ok(None);
         }
-        let mut refuse = |kind, first, second| {
-            let numbers = [index.into(), first, second];
-            Err(report.report(kind, &numbers))
-        };
+        let number = u64::from(index);
         if file > memory {
-            return refuse(Kind::SegmentSize, file, memory);
+            return Err(report.refuse3(Kind::SegmentSize, number, file, memory));
         }
         if paddr.saturating_add(memory) > FOUR_GIB {
-            return refuse(Kind::SegmentRange, paddr, memory);
+            return Err(report.refuse3(Kind::SegmentRange, number, paddr, memory));
         }
         if file > 0 && program.offset.saturating_add(file) > file_size {
-            return refuse(Kind::FileEnd, 0, 0);
+            return Err(report.refuse(Kind::FileEnd));
         }
         Ok(Span::clip(paddr, memory).map(|memory| Self {
             memory,
@@ -129,7 +126,7 @@ impl Programs<'_> {
                 return Ok(low32(program.paddr.saturating_add(inside)));
             }
         }
-        Err(report.report(Kind::EntryNotInSegment, &[]))
+        Err(report.refuse(Kind::EntryNotInSegment))
     }
 }
 
@@ -190,7 +187,7 @@ fn check_overlap<B: Bytes>(
             first: lowest.memory.first,
             last: highest.memory.last,
         }),
-        _ => Err(report.report(Kind::NoSegment, &[])),
+        _ => Err(report.refuse(Kind::NoSegment)),
     }
 }
 
@@ -208,62 +205,48 @@ pub fn plan_flat<B: Bytes>(
     mut segments: Table<Segment, B>,
     report: &mut impl Report,
 ) -> Outcome<ImagePlan<B>> {
-    let mut refuse = |kind, found, limit| Err(report.report(kind, &[found, limit]));
     let Some(address) = &params.address else {
-        return refuse(Kind::NoSegment, 0, 0);
+        return Err(report.refuse(Kind::NoSegment));
     };
-    let header_offset = params.header_offset;
-    // Where the file would lie if it was loaded from its first byte.
-    let start = address.header.checked_sub(header_offset);
-    let (load, offset) = match (address.load, start) {
-        (u32::MAX, Some(start)) => (start, Some(0)),
-        (u32::MAX, None) => (0, None),
-        (load, _) => {
-            let before = address.header.checked_sub(load);
-            (
-                load,
-                before.and_then(|before| header_offset.checked_sub(before)),
-            )
-        }
+    let (header, header_offset) = (address.header, params.header_offset);
+    // All ones: the file is loaded from its first byte on.
+    let load = match address.load {
+        u32::MAX => header.wrapping_sub(header_offset),
+        load => load,
     };
-    let Some(offset) = offset else {
-        return refuse(
-            Kind::HeaderAddr,
-            address.header.into(),
-            header_offset.into(),
-        );
-    };
-    let (load, offset) = (u64::from(load), u64::from(offset));
+    let before = header.wrapping_sub(load);
+    if load > header || before > header_offset {
+        let (header, offset) = (header.into(), header_offset.into());
+        return Err(report.refuse2(Kind::HeaderAddr, header, offset));
+    }
+    let offset = header_offset.saturating_sub(before);
 
-    let load_end = u64::from(address.load_end);
-    let load_size = if load_end != 0 {
-        if load_end <= load {
-            return refuse(Kind::LoadEnd, load_end, load);
+    let rest = file_size.map(|size| size.saturating_sub(offset.into()));
+    let load_size = match address.load_end.checked_sub(load) {
+        _ if address.load_end == 0 => rest.ok_or_else(|| report.refuse(Kind::UnknownSize))?,
+        None | Some(0) => {
+            let (end, load) = (address.load_end.into(), load.into());
+            return Err(report.refuse2(Kind::LoadEnd, end, load));
         }
-        load_end.saturating_sub(load)
-    } else {
-        match file_size {
-            Some(size) => size.saturating_sub(offset),
-            None => return refuse(Kind::UnknownSize, 0, 0),
-        }
+        Some(size) => size.into(),
     };
-    if offset.saturating_add(load_size) > file_size.unwrap_or(u64::MAX) {
-        return refuse(Kind::FileEnd, 0, 0);
+    if load_size > rest.unwrap_or(u64::MAX) {
+        return Err(report.refuse(Kind::FileEnd));
     }
 
-    let end = load.saturating_add(load_size);
+    let load_end = load_size.saturating_add(load.into());
     let bss_end = u64::from(address.bss_end);
-    if bss_end != 0 && bss_end < end {
-        return refuse(Kind::BssEnd, bss_end, end);
+    if bss_end != 0 && bss_end < load_end {
+        return Err(report.refuse2(Kind::BssEnd, bss_end, load_end));
     }
-    let end = end.max(bss_end);
-    let extent = Span::clip(load, end.saturating_sub(load)).filter(|_| end <= FOUR_GIB);
-    let Some(extent) = extent else {
-        return refuse(Kind::ImageEnd, end, load);
+    let end = load_end.max(bss_end);
+    let extent = Span::clip(load.into(), end.saturating_sub(load.into()));
+    let Some(extent) = extent.filter(|_| end <= FOUR_GIB) else {
+        return Err(report.refuse2(Kind::ImageEnd, end, load.into()));
     };
     segments.push(&Segment {
         memory: extent,
-        offset,
+        offset: offset.into(),
         file_size: low32(load_size),
         index: 0,
     });
@@ -297,7 +280,7 @@ fn finish<B: Bytes>(
         }
     }
     if !inside {
-        return Err(report.report(Kind::EntryOutside, &[entry.into()]));
+        return Err(report.refuse2(Kind::EntryOutside, entry.into(), 0));
     }
     segments.sort_by_words(BY_OFFSET);
     Ok(ImagePlan {

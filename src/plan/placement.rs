@@ -79,19 +79,26 @@ impl Request {
                 align: placement.align,
                 preference: placement.preference,
             }),
-            _ => Err(report.report(Kind::PlacementRange, &[])),
+            _ => Err(report.refuse(Kind::PlacementRange)),
         }
     }
 
     /// Wish of something that has no choice.
     #[must_use]
-    pub fn fixed(span: &Span) -> Self {
+    pub fn fixed(at: PhysAddr, size: u32) -> Self {
+        let last = at.0.saturating_add(size.saturating_sub(1));
         Self {
-            size: span.len(),
-            window: *span,
+            size,
+            window: Span { first: at.0, last },
             align: 1,
             preference: Preference::Low,
         }
+    }
+
+    /// Tells whether there is no choice.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.window.len() == self.size
     }
 
     /// Tells whether `span` is what was wished for.
@@ -103,7 +110,7 @@ impl Request {
     /// Reports that the wish cannot be met.
     pub fn no_room(&self, report: &mut impl Report) -> Failed {
         let Span { first, last } = self.window;
-        report.report(Kind::NoRoom, &[self.size, first, last].map(u64::from))
+        report.refuse3(Kind::NoRoom, self.size.into(), first.into(), last.into())
     }
 
     /// The lowest and the highest address in `free`, if one fits.

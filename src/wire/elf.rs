@@ -108,8 +108,8 @@ impl HeaderTable {
     fn check(&self, least: u16, file_size: u64, report: &mut impl Report) -> Outcome {
         let end = self.offset.saturating_add(self.len());
         if self.count > 0 && (self.entry_size < least || end > file_size) {
-            let numbers = [self.count.into(), self.entry_size.into(), self.offset];
-            return Err(report.report(Kind::ElfTable, &numbers));
+            let (count, size) = (self.count.into(), self.entry_size.into());
+            return Err(report.refuse3(Kind::ElfTable, count, size, self.offset));
         }
         Ok(())
     }
@@ -139,20 +139,20 @@ impl FileHeader {
     pub fn parse(bytes: &[u8], report: &mut impl Report) -> Outcome<Self> {
         // Magic, then the class, then little endian.
         let Some([0x7f, b'E', b'L', b'F', class, 1]) = bytes.first_chunk() else {
-            return Err(report.report(Kind::ElfMagic, &[]));
+            return Err(report.refuse(Kind::ElfMagic));
         };
         let machine = u16_at(bytes, 18);
         let class = match (class, machine) {
             (1, 3) => Class::Elf32,
             (2, 62) => Class::Elf64,
-            _ => return Err(report.report(Kind::ElfMachine, &[])),
+            _ => return Err(report.refuse(Kind::ElfMachine)),
         };
         if u32_at(bytes, 20) != 1 {
-            return Err(report.report(Kind::ElfMachine, &[]));
+            return Err(report.refuse(Kind::ElfMachine));
         }
         // Executable or shared object.
         if !matches!(u16_at(bytes, 16), 2 | 3) {
-            return Err(report.report(Kind::ElfType, &[]));
+            return Err(report.refuse(Kind::ElfType));
         }
         const FIELDS: [Field; 8] = [
             [(24, 4), (24, 8)], // e_entry
@@ -366,11 +366,11 @@ pub fn check_section(
 ) -> Outcome<u32> {
     let align = section.align.max(1);
     if !align.is_power_of_two() || align > MAX_ALIGN {
-        return Err(report.report(Kind::SectionAlign, &[index.into(), align]));
+        return Err(report.refuse2(Kind::SectionAlign, index.into(), align));
     }
     if section.offset.saturating_add(section.size) > file_size {
-        let place = [index.into(), section.offset, section.size];
-        return Err(report.report(Kind::SectionRange, &place));
+        let Section { offset, size, .. } = *section;
+        return Err(report.refuse3(Kind::SectionRange, index.into(), offset, size));
     }
     Ok(low32(align))
 }

@@ -126,15 +126,16 @@ impl<'a> Header<'a> {
                 return match rest.get(..index(length)) {
                     Some(bytes) if length >= MIN_LEN => Ok(Self { offset, bytes }),
                     _ => {
-                        let numbers = [offset.into(), length.into(), wide(SEARCH_LEN)];
-                        Err(report.report(Kind::HeaderLength, &numbers))
+                        let limit = wide(SEARCH_LEN);
+                        let (offset, length) = (offset.into(), length.into());
+                        Err(report.refuse3(Kind::HeaderLength, offset, length, limit))
                     }
                 };
             }
             rest = rest.get(index(TAG_ALIGN)..).unwrap_or_default();
             offset = offset.saturating_add(TAG_ALIGN);
         }
-        Err(report.report(Kind::NoHeader, &[]))
+        Err(report.refuse(Kind::NoHeader))
     }
 
     /// Starts a walk over the tags.
@@ -165,7 +166,7 @@ impl<'a> Tags<'a> {
         let offset = u64::from(self.offset);
         let rest = self.rest;
         let Some(head) = rest.first_chunk::<TAG_HEAD>() else {
-            return Err(report.report(Kind::NoEndTag, &[offset]));
+            return Err(report.refuse2(Kind::NoEndTag, offset, 0));
         };
         let kind = TagType(u16_at(head, 0));
         let size = u32_at(head, 4);
@@ -175,8 +176,8 @@ impl<'a> Tags<'a> {
         }
         let fields = rest.get(TAG_HEAD..index(size));
         let Some(fields) = fields.filter(|_| size >= min && kind != TagType::END) else {
-            let numbers = [kind.0.into(), offset, size.into()];
-            return Err(report.report(Kind::TagSize, &numbers));
+            let (kind, size) = (kind.0.into(), size.into());
+            return Err(report.refuse3(Kind::TagSize, kind, offset, size));
         };
         // A size that ends at the header's end may leave less than its padding.
         let step = align_up(size, TAG_ALIGN).unwrap_or(size);
