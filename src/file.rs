@@ -4,7 +4,7 @@
 use crate::error::Outcome;
 use crate::platform::{File, Platform};
 use crate::table::copy;
-use crate::units::{FileOffset, narrow, wide};
+use crate::units::{FileOffset, index, narrow, short};
 use crate::wire::elf::HeaderTable;
 use crate::wire::header::SEARCH_LEN;
 
@@ -29,24 +29,25 @@ impl<P: Platform> KernelFile<P> {
         &self.window
     }
 
-    /// Size in bytes, if the file system knows it.
-    pub(crate) fn known_size(&self) -> Option<u64> {
-        self.file.size()
+    /// Size in bytes as far as the file is read, if it is known.
+    pub(crate) fn known_size(&self) -> Option<u32> {
+        let size = self.file.size()?;
+        Some(u32::try_from(size).unwrap_or(u32::MAX))
     }
 
     /// Size in bytes; a file of unknown size ends where reading fails.
-    pub(crate) fn size(&self) -> u64 {
-        self.file.size().unwrap_or(u64::MAX)
+    pub(crate) fn size(&self) -> u32 {
+        self.known_size().unwrap_or(u32::MAX)
     }
 
     /// Fills `into` from `offset` on.
-    pub(crate) fn read(&mut self, platform: &mut P, offset: u64, into: &mut [u8]) -> Outcome {
-        let known = self.window.get(narrow(offset)..).unwrap_or_default();
+    pub(crate) fn read(&mut self, platform: &mut P, offset: u32, into: &mut [u8]) -> Outcome {
+        let known = self.window.get(index(offset)..).unwrap_or_default();
         copy(into, known);
         let known = known.len();
         match into.get_mut(known..) {
             Some(rest) if !rest.is_empty() => {
-                let offset = FileOffset(offset.saturating_add(wide(known)));
+                let offset = FileOffset(offset.saturating_add(short(known)));
                 platform.read(&mut self.file, offset, rest)
             }
             _ => Ok(()),
@@ -59,8 +60,8 @@ impl<P: Platform> KernelFile<P> {
         platform: &mut P,
         table: &HeaderTable,
     ) -> Outcome<P::Buffer> {
-        let mut bytes = platform.alloc(narrow(table.len()))?;
-        self.read(platform, table.offset, &mut bytes)?;
+        let mut bytes = platform.alloc(index(table.len()))?;
+        self.read(platform, table.offset(), &mut bytes)?;
         Ok(bytes)
     }
 }

@@ -115,7 +115,7 @@ impl<P: Platform> Load<'_, P> {
     /// Loads the segments; returns also where the last of them ends in the
     /// file, in bytes.
     #[inline(never)] // as above
-    fn segments_of(&mut self, header: &FileHeader) -> Outcome<(Loaded, u64)> {
+    fn segments_of(&mut self, header: &FileHeader) -> Outcome<(Loaded, u32)> {
         let programs = self.file.read_table(self.platform, &header.programs)?;
         let segments = self.segments(header.programs.count)?;
         let programs = Programs {
@@ -125,9 +125,9 @@ impl<P: Platform> Load<'_, P> {
         };
         let plan = image::plan_elf(&self.params, &programs, segments, self.platform)?;
         let loaded = self.image(&plan)?;
-        let mut end = 0u64;
+        let mut end = 0u32;
         for segment in plan.segments.iter() {
-            end = end.max(segment.offset.saturating_add(segment.file_size.into()));
+            end = end.max(segment.offset.saturating_add(segment.file_size));
         }
         Ok((loaded, end))
     }

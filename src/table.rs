@@ -3,7 +3,7 @@
 //!
 //! The module has no allocator of its own, and the pure rings must not ask
 //! for memory; so a table is a buffer with a count. Every record has the same
-//! six words, whatever it means, so that the code exists once.
+//! five words, whatever it means, so that the code exists once.
 
 use crate::units::Span;
 use core::marker::PhantomData;
@@ -13,8 +13,8 @@ use core::ops::DerefMut;
 pub trait Bytes: DerefMut<Target = [u8]> {}
 impl<T: DerefMut<Target = [u8]>> Bytes for T {}
 
-/// Bytes that one record takes: six words.
-pub const RECORD_LEN: usize = 24;
+/// Bytes that one record takes: five words.
+pub const RECORD_LEN: usize = 20;
 
 /// A record as it lies in the buffer.
 pub type RecordBytes = [u8; RECORD_LEN];

@@ -15,9 +15,10 @@ pub const PAGE: u32 = 0x1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PhysAddr(pub u32);
 
-/// A position in a file, in bytes from its first.
+/// A position in a file, in bytes from its first. Files are read up to 4 GiB:
+/// what a loader puts below 4 GiB comes from no larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileOffset(pub u64);
+pub struct FileOffset(pub u32);
 
 /// A range of physical memory below 4 GiB with at least one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,15 @@ impl Span {
     pub fn contains(&self, other: &Span) -> bool {
         self.first <= other.first && other.last <= self.last
     }
+}
+
+/// Narrows a range of a file, offset and size in bytes, if a file of
+/// `file_size` bytes has all of it.
+#[must_use]
+#[inline(never)] // one copy of the 64-bit arithmetic
+pub fn file_range(offset: u64, size: u64, file_size: u32) -> Option<(u32, u32)> {
+    let end = offset.checked_add(size)?;
+    (end <= file_size.into()).then_some((low32(offset), low32(size)))
 }
 
 /// Rounds up to a multiple of `align`, a power of two, if that is below 4 GiB.

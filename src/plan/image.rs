@@ -6,8 +6,8 @@
 
 use crate::error::{Kind, Outcome, Report};
 use crate::params::LoadParams;
-use crate::table::{Bytes, Record, RecordBytes, Table, join, set_word, word};
-use crate::units::{FOUR_GIB, Span, low32};
+use crate::table::{Bytes, Record, RecordBytes, Table, set_word, word};
+use crate::units::{FOUR_GIB, Span, file_range, low32};
 use crate::wire::elf::{self, FileHeader, PT_LOAD, Program};
 
 /// A part of the image: memory, and the file range that fills its start. What
@@ -17,14 +17,14 @@ pub struct Segment {
     /// Physical memory that the part takes, at its link address.
     pub memory: Span,
     /// Offset of its contents in the file, in bytes.
-    pub offset: u64,
+    pub offset: u32,
     /// Bytes of contents.
     pub file_size: u32,
     /// Number of its program header.
     pub index: u32,
 }
 
-/// Words of a segment's record that hold its address and its offset.
+/// Words of a segment's record where its address and its offset start.
 const BY_ADDRESS: usize = 0;
 const BY_OFFSET: usize = 2;
 
@@ -32,18 +32,17 @@ impl Record for Segment {
     fn load(bytes: &RecordBytes) -> Self {
         Self {
             memory: Span::load(bytes),
-            offset: join(word(bytes, 2), word(bytes, 3)),
-            file_size: word(bytes, 4),
-            index: word(bytes, 5),
+            offset: word(bytes, 2),
+            file_size: word(bytes, 3),
+            index: word(bytes, 4),
         }
     }
 
     fn store(&self, bytes: &mut RecordBytes) {
         self.memory.store(bytes);
-        set_word(bytes, 2, low32(self.offset >> 32));
-        set_word(bytes, 3, low32(self.offset));
-        set_word(bytes, 4, self.file_size);
-        set_word(bytes, 5, self.index);
+        set_word(bytes, 2, self.offset);
+        set_word(bytes, 3, self.file_size);
+        set_word(bytes, 4, self.index);
     }
 }
 
@@ -53,32 +52,28 @@ impl Segment {
     fn new(
         program: &Program,
         index: u32,
-        file_size: u64,
+        file_size: u32,
         report: &mut impl Report,
     ) -> Outcome<Option<Self>> {
-        let Program {
-            paddr,
-            file_size: file,
-            memory_size: memory,
-            ..
-        } = *program;
+        let (paddr, file, memory) = (program.paddr, program.file_size, program.memory_size);
         if program.kind != PT_LOAD || (file == 0 && memory == 0) {
             return Ok(None);
         }
-        let number = u64::from(index);
         if file > memory {
-            return Err(report.refuse3(Kind::SegmentSize, number, file, memory));
+            return Err(report.refuse3(Kind::SegmentSize, index.into(), file, memory));
         }
         if paddr.saturating_add(memory) > FOUR_GIB {
-            return Err(report.refuse3(Kind::SegmentRange, number, paddr, memory));
+            return Err(report.refuse3(Kind::SegmentRange, index.into(), paddr, memory));
         }
-        if file > 0 && program.offset.saturating_add(file) > file_size {
+        // Where nothing is read, the offset does not matter.
+        let offset = if file == 0 { 0 } else { program.offset };
+        let Some((offset, file_size)) = file_range(offset, file, file_size) else {
             return Err(report.refuse(Kind::FileEnd));
-        }
+        };
         Ok(Span::clip(paddr, memory).map(|memory| Self {
             memory,
-            offset: program.offset,
-            file_size: low32(file), // below 4 GiB, as the memory is
+            offset,
+            file_size,
             index,
         }))
     }
@@ -103,7 +98,7 @@ pub struct Programs<'a> {
     /// The bytes of the table.
     pub bytes: &'a [u8],
     /// Bytes of the file.
-    pub file_size: u64,
+    pub file_size: u32,
 }
 
 impl Programs<'_> {
@@ -201,7 +196,7 @@ fn check_overlap<B: Bytes>(
 /// [`Kind::EntryOutside`]; [`Kind::NoSegment`] without an address tag.
 pub fn plan_flat<B: Bytes>(
     params: &LoadParams,
-    file_size: Option<u64>,
+    file_size: Option<u32>,
     mut segments: Table<Segment, B>,
     report: &mut impl Report,
 ) -> Outcome<ImagePlan<B>> {
@@ -221,20 +216,20 @@ pub fn plan_flat<B: Bytes>(
     }
     let offset = header_offset.saturating_sub(before);
 
-    let rest = file_size.map(|size| size.saturating_sub(offset.into()));
+    let rest = file_size.map(|size| size.saturating_sub(offset));
     let load_size = match address.load_end.checked_sub(load) {
         _ if address.load_end == 0 => rest.ok_or_else(|| report.refuse(Kind::UnknownSize))?,
         None | Some(0) => {
             let (end, load) = (address.load_end.into(), load.into());
             return Err(report.refuse2(Kind::LoadEnd, end, load));
         }
-        Some(size) => size.into(),
+        Some(size) => size,
     };
-    if load_size > rest.unwrap_or(u64::MAX) {
+    if load_size > rest.unwrap_or(u32::MAX) {
         return Err(report.refuse(Kind::FileEnd));
     }
 
-    let load_end = load_size.saturating_add(load.into());
+    let load_end = u64::from(load_size).saturating_add(load.into());
     let bss_end = u64::from(address.bss_end);
     if bss_end != 0 && bss_end < load_end {
         return Err(report.refuse2(Kind::BssEnd, bss_end, load_end));
@@ -246,8 +241,8 @@ pub fn plan_flat<B: Bytes>(
     };
     segments.push(&Segment {
         memory: extent,
-        offset: offset.into(),
-        file_size: low32(load_size),
+        offset,
+        file_size: load_size,
         index: 0,
     });
     // LoadParams has made sure that a flat file has an entry tag.

@@ -6,7 +6,7 @@
 
 use super::{u16_at, u32_at, u64_at};
 use crate::error::{Kind, Outcome, Report};
-use crate::units::{index as place, low16, low32};
+use crate::units::{file_range, index as place, low16, low32};
 
 /// `e_phnum` says that section header 0 has the count (ELF, PN_XNUM).
 const COUNT_IN_SECTION: u32 = 0xffff;
@@ -92,10 +92,10 @@ pub struct HeaderTable {
 }
 
 impl HeaderTable {
-    /// Bytes of the whole table.
+    /// Bytes of the whole table; meant for one that is in the file.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        u64::from(self.count).saturating_mul(self.entry_size.into())
+    pub fn len(&self) -> u32 {
+        self.count.saturating_mul(self.entry_size.into())
     }
 
     /// Tells whether the table has no entry.
@@ -104,14 +104,21 @@ impl HeaderTable {
         self.count == 0
     }
 
+    /// Offset of the first entry; meant for a table that is in the file.
+    #[must_use]
+    pub fn offset(&self) -> u32 {
+        low32(self.offset)
+    }
+
     /// Checks that the entries are large enough and lie in the file.
-    fn check(&self, least: u16, file_size: u64, report: &mut impl Report) -> Outcome {
-        let end = self.offset.saturating_add(self.len());
-        if self.count > 0 && (self.entry_size < least || end > file_size) {
-            let (count, size) = (self.count.into(), self.entry_size.into());
-            return Err(report.refuse3(Kind::ElfTable, count, size, self.offset));
+    fn check(&self, least: u16, file_size: u32, report: &mut impl Report) -> Outcome {
+        let size = u64::from(self.count).saturating_mul(self.entry_size.into());
+        let inside = file_range(self.offset, size, file_size).is_some();
+        if self.is_empty() || (inside && self.entry_size >= least) {
+            return Ok(());
         }
-        Ok(())
+        let (count, entry_size) = (self.count.into(), self.entry_size.into());
+        Err(report.refuse3(Kind::ElfTable, count, entry_size, self.offset))
     }
 }
 
@@ -183,7 +190,7 @@ impl FileHeader {
     /// Section header 0, when counts must be looked up in it and a file of
     /// `file_size` bytes has it.
     #[must_use]
-    pub fn extension(&self, file_size: u64) -> Option<HeaderTable> {
+    pub fn extension(&self, file_size: u32) -> Option<HeaderTable> {
         let wanted = self.programs.count == COUNT_IN_SECTION
             || self.sections.count == 0
             || self.name_index == INDEX_IN_SECTION;
@@ -192,8 +199,8 @@ impl FileHeader {
             count: 1,
             entry_size: self.class.section_header_len(),
         };
-        let end = first.offset.saturating_add(first.len());
-        (wanted && first.offset != 0 && end <= file_size).then_some(first)
+        let inside = file_range(first.offset, first.len().into(), file_size).is_some();
+        (wanted && first.offset != 0 && inside).then_some(first)
     }
 
     /// Looks up the counts and checks both tables against the file.
@@ -207,7 +214,7 @@ impl FileHeader {
     pub fn resolve(
         &mut self,
         first: Option<&[u8]>,
-        file_size: u64,
+        file_size: u32,
         report: &mut impl Report,
     ) -> Outcome {
         let program_len = self.class.program_header_len();
@@ -348,12 +355,16 @@ pub fn entry<'a>(table: &HeaderTable, bytes: &'a [u8], index: u32) -> &'a [u8] {
     bytes.get(start..).unwrap_or_default()
 }
 
-/// Largest legal alignment of a section, in bytes.
-const MAX_ALIGN: u64 = 1 << 31;
+/// Where a section lies in the file, offset and size in bytes, and its
+/// alignment, at least 1.
+pub struct SectionPart {
+    /// Offset and size in bytes.
+    pub range: (u32, u32),
+    /// Power of two that its address is a multiple of.
+    pub align: u32,
+}
 
 /// Checks that a section which has to be loaded can be: alignment and bounds.
-///
-/// Returns its alignment, at least 1.
 ///
 /// # Errors
 ///
@@ -361,16 +372,16 @@ const MAX_ALIGN: u64 = 1 << 31;
 pub fn check_section(
     section: &Section,
     index: u32,
-    file_size: u64,
+    file_size: u32,
     report: &mut impl Report,
-) -> Outcome<u32> {
-    let align = section.align.max(1);
-    if !align.is_power_of_two() || align > MAX_ALIGN {
-        return Err(report.refuse2(Kind::SectionAlign, index.into(), align));
+) -> Outcome<SectionPart> {
+    let align = u32::try_from(section.align.max(1)).unwrap_or(0);
+    if !align.is_power_of_two() {
+        return Err(report.refuse2(Kind::SectionAlign, index.into(), section.align));
     }
-    if section.offset.saturating_add(section.size) > file_size {
-        let Section { offset, size, .. } = *section;
-        return Err(report.refuse3(Kind::SectionRange, index.into(), offset, size));
+    let Section { offset, size, .. } = *section;
+    match file_range(offset, size, file_size) {
+        Some(range) => Ok(SectionPart { range, align }),
+        None => Err(report.refuse3(Kind::SectionRange, index.into(), offset, size)),
     }
-    Ok(low32(align))
 }
