@@ -105,7 +105,8 @@ impl Report for Kept {
 ///
 /// All texts lie in one string, each behind the letter of its class and before
 /// a NUL, in the order of the kinds: a table of pointers would be larger than
-/// the search for the n-th NUL.
+/// the search for the n-th NUL. The letter is small when the text takes the
+/// name of the file.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $class:literal $text:literal;)*) => {
         /// Everything that stops a command.
@@ -128,14 +129,15 @@ macro_rules! kinds {
 impl Kind {
     /// The letter of the class, the text, and all texts behind it.
     #[expect(clippy::as_conversions, reason = "the discriminant")]
-    fn row(self) -> (u8, &'static [u8]) {
+    pub(crate) fn row(self) -> (u8, &'static [u8]) {
         let mut texts = TEXTS;
-        for _ in 0..self as u8 {
-            while let [letter, rest @ ..] = texts {
-                texts = rest;
-                if *letter == 0 {
-                    break;
-                }
+        let mut skip = self as u8;
+        while let [letter, rest @ ..] = texts
+            && skip > 0
+        {
+            texts = rest;
+            if *letter == 0 {
+                skip = skip.saturating_sub(1);
             }
         }
         texts
@@ -146,14 +148,7 @@ impl Kind {
     /// Class of the error.
     #[must_use]
     pub fn code(self) -> Code {
-        match self.row().0 {
-            b'A' => Code::BadArgument,
-            b'F' => Code::FileRead,
-            b'M' => Code::OutOfMemory,
-            b'O' => Code::BadOs,
-            b'U' => Code::UnknownOs,
-            _ => Code::Bug,
-        }
+        Code::of(self.row().0)
     }
 
     /// The printf format; `%s` is the name of the file and comes first, `%llu`
@@ -163,36 +158,49 @@ impl Kind {
         CStr::from_bytes_until_nul(self.row().1).unwrap_or_default()
     }
 
-    /// Tells whether the text starts with the name of the file.
+    /// Tells whether the text takes the name of the file.
     #[must_use]
     pub fn names_file(self) -> bool {
-        let text = self.text().to_bytes();
-        text.windows(2).any(|pair| pair == b"%s")
+        self.row().0.is_ascii_lowercase()
+    }
+}
+
+impl Code {
+    /// The class that a row's letter stands for.
+    pub(crate) fn of(letter: u8) -> Self {
+        match letter.to_ascii_uppercase() {
+            b'A' => Self::BadArgument,
+            b'F' => Self::FileRead,
+            b'M' => Self::OutOfMemory,
+            b'O' => Self::BadOs,
+            b'U' => Self::UnknownOs,
+            _ => Self::Bug,
+        }
     }
 }
 
 kinds! {
     /// The command was called while it was running.
-    Busy = "B" "%s: the loader is busy";
+    Busy = "b" "%s: the loader is busy";
     /// GRUB failed and set no error.
-    Unexplained = "B" "%s: GRUB failed without a reason";
+    Unexplained = "b" "%s: GRUB failed without a reason";
     /// No file was named.
     NoFileName = "A" "filename expected";
     /// A module or `boot` came before any kernel.
     NoKernel = "A" "you need to load the kernel first";
     /// The file ended before all of a part was read.
-    FileEnd = "F" "premature end of file %s";
+    FileEnd = "f" "premature end of file %s";
     /// The file system does not tell the size of a file that needs it.
-    UnknownSize = "O" "%s: unknown file size";
+    UnknownSize = "o" "%s: unknown file size";
     /// There is no header (Multiboot2, 3.1.1).
     NoHeader = "A" "no multiboot header found";
     /// Offset and length of a header that does not end where it may.
-    HeaderLength = "O" "%s: header at 0x%llx: length 0x%llx is below 0x18 or passes 0x%llx";
+    HeaderLength = "o" "%s: header at 0x%llx: length 0x%llx is below 0x18 or passes 0x%llx";
     /// Type, offset and size of a tag that is shorter than its fields or
     /// longer than the header.
-    TagSize = "O" "%s: header tag %llu at 0x%llx: wrong size 0x%llx";
+    TagSize = "o" "%s: header tag %llu at 0x%llx: wrong size 0x%llx";
     /// Offset where the next tag should have been.
-    NoEndTag = "O" "%s: no end tag in the header up to 0x%llx";
+    NoEndTag = "o" "%s: no end tag in the header up to 0x%llx";
     /// Type of a required tag that this loader does not know.
     UnknownTag = "U" "unsupported tag: 0x%llx";
     /// Type of information that is required and that this loader does not
@@ -201,7 +209,7 @@ kinds! {
     /// A flat image without an entry address.
     NoEntryTag = "U" "load address tag without entry address tag";
     /// Alignment of the relocatable tag.
-    PlacementAlign = "O" "%s: alignment 0x%llx is not a power of two";
+    PlacementAlign = "o" "%s: alignment 0x%llx is not a power of two";
     /// The relocatable tag leaves no room for the image.
     PlacementRange = "O" "invalid min/max address and/or load size";
     /// Not an ELF file, or one of the wrong byte order.
@@ -212,37 +220,60 @@ kinds! {
     ElfType = "U" "this ELF file is not of the right type";
     /// Count, entry size and offset of a table of headers that is not in the
     /// file.
-    ElfTable = "O" "%s: no room for %llu ELF headers of %llu bytes at 0x%llx";
+    ElfTable = "o" "%s: no room for %llu ELF headers of %llu bytes at 0x%llx";
     /// Nothing to load.
-    NoSegment = "O" "%s: nothing to load";
+    NoSegment = "o" "%s: nothing to load";
     /// Index, file size and memory size of a segment.
-    SegmentSize = "O" "%s: segment %llu: file size 0x%llx is above memory size 0x%llx";
+    SegmentSize = "o" "%s: segment %llu: file size 0x%llx is above memory size 0x%llx";
     /// Index, address and memory size of a segment.
-    SegmentRange = "O" "%s: segment %llu at 0x%llx, size 0x%llx crosses 4 GiB border";
+    SegmentRange = "o" "%s: segment %llu at 0x%llx, size 0x%llx crosses 4 GiB border";
     /// Index, first and last address of one segment and another.
-    Overlap = "O" "%s: segment %llu (0x%llx-0x%llx) overlaps segment %llu (0x%llx-0x%llx)";
+    Overlap = "o" "%s: segment %llu (0x%llx-0x%llx) overlaps segment %llu (0x%llx-0x%llx)";
     /// The ELF entry is in no segment.
     EntryNotInSegment = "O" "entry point isn't in a segment";
     /// Address of an entry that is outside the image.
-    EntryOutside = "O" "%s: entry 0x%llx is outside the image";
+    EntryOutside = "o" "%s: entry 0x%llx is outside the image";
     /// Index, offset and size of a section that ends behind the file.
-    SectionRange = "O" "%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
+    SectionRange = "o" "%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
     /// Index and alignment of a section.
-    SectionAlign = "O" "%s: section %llu: alignment 0x%llx is not a power of two";
+    SectionAlign = "o" "%s: section %llu: alignment 0x%llx is not a power of two";
     /// `header_addr` and the header's offset, which do not fit (Multiboot2,
     /// 3.1.5).
-    HeaderAddr = "O" "%s: address tag: header_addr 0x%llx does not fit offset 0x%llx";
+    HeaderAddr = "o" "%s: address tag: header_addr 0x%llx does not fit offset 0x%llx";
     /// `load_end_addr` and `load_addr` (Multiboot2, 3.1.5).
-    LoadEnd = "O" "%s: address tag: load_end_addr 0x%llx is not above 0x%llx";
+    LoadEnd = "o" "%s: address tag: load_end_addr 0x%llx is not above 0x%llx";
     /// `bss_end_addr` and the end of what is loaded (Multiboot2, 3.1.5).
-    BssEnd = "O" "%s: address tag: bss_end_addr 0x%llx is below load end 0x%llx";
+    BssEnd = "o" "%s: address tag: bss_end_addr 0x%llx is below load end 0x%llx";
     /// End and start of a flat image that is empty or ends above 4 GiB.
-    ImageEnd = "O" "%s: address tag: image end 0x%llx is not in 0x%llx-4 GiB";
+    ImageEnd = "o" "%s: address tag: image end 0x%llx is not in 0x%llx-4 GiB";
     /// First and last address that are needed, the first that is not free, and
     /// GRUB's type of the memory there, 0 for none.
-    NotFree = "O" "%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";
+    NotFree = "o" "%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";
     /// Size, lowest address, and address that the end must not pass.
-    NoRoom = "M" "%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
+    NoRoom = "m" "%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
     /// The kernel needs a console and there is none.
     NoConsole = "O" "OS requires a console but none is available";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_letter_means_a_name_in_the_text() {
+        for kind in Kind::ALL {
+            let text = kind.text().to_str().unwrap();
+            assert_eq!(kind.names_file(), text.contains("%s"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_own_text() {
+        let texts: Vec<_> = Kind::ALL.iter().map(|kind| kind.text()).collect();
+        for (index, text) in texts.iter().enumerate() {
+            assert!(!text.is_empty() && !texts[..index].contains(text));
+        }
+        assert_eq!(Kind::NoHeader.text(), c"no multiboot header found");
+        assert_eq!(Kind::NoHeader.code(), Code::BadArgument);
+    }
 }

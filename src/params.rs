@@ -112,14 +112,15 @@ const LAST_INFORMATION: u32 = 21;
 
 /// Tags as they are met, before the decisions that need all of them.
 struct Seen {
-    address: Option<Address>,
-    placement: Option<Placement>,
-    entry: Option<u32>,
-    efi_entry: Option<u32>,
-    services: bool,
+    /// The first fields of the last tag of each known type, by type.
+    fields: [[u32; 4]; KNOWN_TYPES],
+    /// One bit for each type that was met.
+    met: u32,
     console: Console,
-    framebuffer: Framebuffer,
 }
+
+/// Known types of tags, and the end tag.
+const KNOWN_TYPES: usize = 11;
 
 impl LoadParams {
     /// Reads the header's tags as `machine` takes them.
@@ -131,99 +132,113 @@ impl LoadParams {
     /// does not know; [`Kind::PlacementAlign`]; [`Kind::NoEntryTag`].
     pub fn new(header: &Header<'_>, machine: Machine, report: &mut impl Report) -> Outcome<Self> {
         let mut seen = Seen {
-            address: None,
-            placement: None,
-            entry: None,
-            efi_entry: None,
-            services: false,
+            fields: [[0; 4]; KNOWN_TYPES],
+            met: 0,
             console: Console::EGA_TEXT,
-            framebuffer: Framebuffer::default(),
         };
         let mut tags = header.tags();
         while let Some(tag) = tags.next(report)? {
-            seen.take(&tag, machine.firmware, report)?;
+            seen.take(&tag, report)?;
         }
+
         // Boot services stay only where an entry can live with them.
-        let efi_entry = seen.efi_entry.filter(|_| seen.services);
-        let entry = efi_entry.or(seen.entry);
-        if seen.address.is_some() && entry.is_none() {
+        let services = seen.get(TagType::EFI_BOOT_SERVICES);
+        let efi_entry = match machine.firmware {
+            Firmware::Efi64 => seen
+                .get(TagType::ENTRY_EFI64)
+                .filter(|_| services.is_some()),
+            _ => None,
+        };
+        let entry = efi_entry.or(seen.get(TagType::ENTRY));
+        let address = seen.get(TagType::ADDRESS);
+        if address.is_some() && entry.is_none() {
             return Err(report.refuse(Kind::NoEntryTag));
         }
+        let placement = match seen.get(TagType::RELOCATABLE) {
+            Some(fields) => Some(placement(fields, report)?),
+            None => None,
+        };
+        let framebuffer = seen.get(TagType::FRAMEBUFFER);
+        let mut console = seen.console;
+        console.set(Console::FRAMEBUFFER, framebuffer.is_some());
+        let [width, height, depth, _] = framebuffer.copied().unwrap_or_default();
         Ok(Self {
             machine,
             header_offset: header.offset,
-            address: seen.address,
-            placement: seen.placement,
-            entry,
+            address: address.map(|&[header, load, load_end, bss_end]| Address {
+                header,
+                load,
+                load_end,
+                bss_end,
+            }),
+            placement,
+            entry: entry.map(|&[entry, ..]| entry),
             keep_services: efi_entry.is_some(),
-            console: seen.console,
-            framebuffer: seen.framebuffer,
+            console,
+            framebuffer: Framebuffer {
+                width,
+                height,
+                depth,
+            },
         })
     }
 }
 
 impl Seen {
-    fn take(&mut self, tag: &Tag<'_>, firmware: Firmware, report: &mut impl Report) -> Outcome {
-        let entry = Some(tag.field(0));
+    /// The first fields of the last tag of a type.
+    fn get(&self, kind: TagType) -> Option<&[u32; 4]> {
+        let met = self.met >> kind.0 & 1 != 0;
+        self.fields.get(usize::from(kind.0)).filter(|_| met)
+    }
+
+    fn take(&mut self, tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
+        let Some(fields) = self.fields.get_mut(usize::from(tag.kind.0)) else {
+            return if tag.optional {
+                Ok(())
+            } else {
+                Err(report.refuse2(Kind::UnknownTag, tag.kind.0.into(), 0))
+            };
+        };
+        for (index, field) in fields.iter_mut().enumerate() {
+            *field = tag.field(index);
+        }
+        self.met |= 1 << tag.kind.0;
         match tag.kind {
-            TagType::INFORMATION_REQUEST => return check_request(tag, report),
-            TagType::ADDRESS => {
-                self.address = Some(Address {
-                    header: tag.field(0),
-                    load: tag.field(1),
-                    load_end: tag.field(2),
-                    bss_end: tag.field(3),
-                });
-            }
-            TagType::ENTRY => self.entry = entry,
-            TagType::ENTRY_EFI64 if firmware == Firmware::Efi64 => self.efi_entry = entry,
-            TagType::ENTRY_EFI32 | TagType::ENTRY_EFI64 | TagType::MODULE_ALIGN => {}
-            TagType::EFI_BOOT_SERVICES => self.services = firmware != Firmware::Bios,
+            TagType::INFORMATION_REQUEST if !tag.optional => check_request(tag, report),
             TagType::CONSOLE_FLAGS => {
                 let flags = Console::from_bits_truncate(tag.field(0));
                 self.console |= flags & Console::REQUIRED;
-                if !flags.contains(Console::EGA_TEXT) {
-                    self.console.remove(Console::EGA_TEXT);
-                }
+                self.console &= flags | Console::REQUIRED;
+                Ok(())
             }
-            TagType::FRAMEBUFFER => {
-                self.console |= Console::FRAMEBUFFER;
-                self.framebuffer = Framebuffer {
-                    width: tag.field(0),
-                    height: tag.field(1),
-                    depth: tag.field(2),
-                };
-            }
-            TagType::RELOCATABLE => self.placement = Some(placement(tag, report)?),
-            _ if tag.optional => {}
-            unknown => return Err(report.refuse2(Kind::UnknownTag, unknown.0.into(), 0)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 /// Refuses a required request for what this loader has never heard of; what
 /// the machine merely lacks is no reason (Multiboot2, 3.1.4).
 fn check_request(tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
-    let mut requests = (0..tag.field_count()).map(|index| tag.field(index));
-    match requests.find(|&request| request > LAST_INFORMATION) {
-        Some(unknown) if !tag.optional => {
-            Err(report.refuse2(Kind::UnknownRequest, unknown.into(), 0))
+    for index in 0..tag.field_count() {
+        let request = tag.field(index);
+        if request > LAST_INFORMATION {
+            return Err(report.refuse2(Kind::UnknownRequest, request.into(), 0));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
-fn placement(tag: &Tag<'_>, report: &mut impl Report) -> Outcome<Placement> {
-    let align = tag.field(2).max(1);
+fn placement(fields: &[u32; 4], report: &mut impl Report) -> Outcome<Placement> {
+    let [min, max, align, preference] = *fields;
+    let align = align.max(1);
     if !align.is_power_of_two() {
         return Err(report.refuse2(Kind::PlacementAlign, align.into(), 0));
     }
     Ok(Placement {
-        min: tag.field(0),
-        max: tag.field(1),
+        min,
+        max,
         align,
-        preference: match tag.field(3) {
+        preference: match preference {
             2 => Preference::High,
             _ => Preference::Low,
         },

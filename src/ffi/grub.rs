@@ -134,7 +134,8 @@ impl Report for Grub {
     #[inline(never)] // many callers, none of them hurried
     fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
         use sys::grub_err_t as e;
-        let code = match kind.code() {
+        let (letter, text) = kind.row();
+        let code = match Code::of(letter) {
             Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
             Code::BadOs => e::GRUB_ERR_BAD_OS,
             Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
@@ -142,17 +143,17 @@ impl Report for Grub {
             Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
             Code::Bug => e::GRUB_ERR_BUG,
         };
-        let text = kind.text();
-        let name = if kind.names_file() {
+        let name = if letter.is_ascii_lowercase() {
             self.name
         } else {
             ptr::null()
         };
+        let text = text.as_ptr().cast();
         let mut values = [0; MAX_VALUES];
         error::fill(&mut values, numbers);
         // SAFETY: the text has a NUL, the name is an argument of the running
         // command, and the text asks for no more numbers than there are.
-        unsafe { sys::mb2_grub_error(code.0, text.as_ptr(), name, values.as_ptr()) };
+        unsafe { sys::mb2_grub_error(code.0, text, name, values.as_ptr()) };
         Failed
     }
 }
