@@ -2,7 +2,7 @@
 //! The functions that GRUB's commands and callbacks call, and the one door
 //! for errors.
 
-use super::grub::{Args, Grub};
+use super::grub::{Args, Grub, answer};
 use super::{global, sys};
 use crate::error::Outcome;
 use crate::{boot, load};
@@ -17,9 +17,7 @@ use core::ffi::{c_char, c_int};
 unsafe extern "C" fn mb2_rs_multiboot2(argc: c_int, argv: *mut *mut c_char) -> u32 {
     // SAFETY: by this function's contract.
     let args = unsafe { Args::new(argc, argv) };
-    let mut grub = Grub::new(&args);
-    let loaded = multiboot2(&mut grub, &args);
-    grub.answer(loaded)
+    answer(multiboot2(&args))
 }
 
 /// The command `module2`.
@@ -31,36 +29,31 @@ unsafe extern "C" fn mb2_rs_multiboot2(argc: c_int, argv: *mut *mut c_char) -> u
 unsafe extern "C" fn mb2_rs_module2(argc: c_int, argv: *mut *mut c_char) -> u32 {
     // SAFETY: by this function's contract.
     let args = unsafe { Args::new(argc, argv) };
-    let mut grub = Grub::new(&args);
-    let loaded = global::with(&mut grub, |grub, session| {
-        load::module(grub, session.as_mut(), &args)
-    });
-    grub.answer(loaded)
+    answer(global::with(|session| {
+        load::module(&mut Grub, session.as_mut(), &args)
+    }))
 }
 
 /// The callback of `boot`; returns only when that fails.
 #[unsafe(no_mangle)]
 extern "C" fn mb2_rs_boot() -> u32 {
-    let mut grub = Grub::new(&Args::NONE);
-    let started = global::with(&mut grub, |grub, session| {
-        boot::boot(grub, session.as_mut())
-    });
-    grub.answer(started)
+    answer(global::with(|session| {
+        boot::boot(&mut Grub, session.as_mut())
+    }))
 }
 
 /// The callback for unloading: frees everything.
 #[unsafe(no_mangle)]
 extern "C" fn mb2_rs_unload() {
-    let mut grub = Grub::new(&Args::NONE);
-    let session = global::with(&mut grub, |_, session| Ok(session.take()));
+    let session = global::with(|session| Ok(session.take()));
     drop(session);
 }
 
 /// Loads first and registers last, so that nothing half-done is ever
 /// registered.
-fn multiboot2(grub: &mut Grub, args: &Args) -> Outcome {
-    let session = load::kernel(grub, args)?;
-    global::with(grub, |_, place| {
+fn multiboot2(args: &Args) -> Outcome {
+    let session = load::kernel(&mut Grub, args)?;
+    global::with(|place| {
         *place = Some(session);
         Ok(())
     })?;

@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The cell of the one static: the session between commands.
+//! The one static: what must be known between commands and callbacks.
 
 use super::grub::Grub;
 use crate::error::{Kind, Outcome, Report};
 use crate::session::Session;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use core::ffi::c_char;
+use core::ptr;
 
-/// The loaded kernel, if there is one. Re-entry is answered, not undefined.
-struct Global(RefCell<Option<Session<Grub>>>);
+/// State of the loader. Re-entry is answered, not undefined.
+struct Global {
+    /// The loaded kernel, if there is one.
+    session: RefCell<Option<Session<Grub>>>,
+    /// What errors call the file: an argument of the running command, or NULL.
+    name: Cell<*const c_char>,
+}
 
-// SAFETY: GRUB has one thread and takes no interrupts of its own; the cell
-// itself refuses a second borrow.
+// SAFETY: GRUB has one thread and takes no interrupts of its own; the cells
+// themselves refuse a second borrow.
 unsafe impl Sync for Global {}
 
-static SESSION: Global = Global(RefCell::new(None));
+static GLOBAL: Global = Global {
+    session: RefCell::new(None),
+    name: Cell::new(ptr::null()),
+};
 
 /// Runs `work` with the session.
-pub(super) fn with<T>(
-    grub: &mut Grub,
-    work: impl FnOnce(&mut Grub, &mut Option<Session<Grub>>) -> Outcome<T>,
-) -> Outcome<T> {
-    match SESSION.0.try_borrow_mut() {
-        Ok(mut session) => work(grub, &mut session),
-        Err(_) => Err(grub.refuse(Kind::Busy)),
+pub(super) fn with<T>(work: impl FnOnce(&mut Option<Session<Grub>>) -> Outcome<T>) -> Outcome<T> {
+    match GLOBAL.session.try_borrow_mut() {
+        Ok(mut session) => work(&mut session),
+        Err(_) => Err(Grub.refuse(Kind::Busy)),
     }
+}
+
+/// What errors call the file.
+pub(super) fn name() -> *const c_char {
+    GLOBAL.name.get()
+}
+
+/// Sets what errors call the file, for the length of a command.
+pub(super) fn set_name(name: *const c_char) {
+    GLOBAL.name.set(name);
 }

@@ -4,7 +4,7 @@
 use super::buffer::Buffer;
 use super::file::File;
 use super::relocator::Relocator;
-use super::sys;
+use super::{global, sys};
 use crate::error::{self, Code, Failed, Kind, MAX_VALUES, Outcome, Report};
 use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
@@ -46,11 +46,8 @@ const BIOS: bool = sys::MB2_HAS_BIOS != 0;
 /// There is UEFI to ask.
 const EFI: bool = sys::MB2_HAS_EFI != 0;
 
-/// GRUB, as the loader sees it during one command.
-pub(super) struct Grub {
-    /// What errors call the command's file.
-    name: *const c_char,
-}
+/// GRUB, as the loader sees it.
+pub(super) struct Grub;
 
 /// The arguments of a command, without its name.
 ///
@@ -63,12 +60,6 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// No arguments.
-    pub(super) const NONE: Self = Self {
-        argc: 0,
-        argv: ptr::null_mut(),
-    };
-
     /// Takes the arguments that C hands to a command.
     ///
     /// # Safety
@@ -102,24 +93,14 @@ pub(super) fn check(error: u32) -> Outcome {
     if error == 0 { Ok(()) } else { Err(Failed) }
 }
 
-impl Grub {
-    /// GRUB during the command with these arguments, which outlive the value;
-    /// files are opened by a name among them.
-    pub(super) fn new(args: &Args) -> Self {
-        let name = args.get(0).unwrap_or(c"multiboot2");
-        Self {
-            name: name.as_ptr(),
-        }
+/// Tells GRUB how a command ended; a failure without GRUB's error set would
+/// look like success.
+pub(super) fn answer(outcome: Outcome) -> u32 {
+    if outcome.is_err() && pending_error() == 0 {
+        Grub.refuse(Kind::Unexplained);
     }
-
-    /// Tells GRUB how a command ended; a failure without GRUB's error set
-    /// would look like success.
-    pub(super) fn answer(&mut self, outcome: Outcome) -> u32 {
-        if outcome.is_err() && pending_error() == 0 {
-            self.refuse(Kind::Unexplained);
-        }
-        pending_error()
-    }
+    global::set_name(ptr::null());
+    pending_error()
 }
 
 /// GRUB's error, 0 for none.
@@ -143,10 +124,10 @@ impl Report for Grub {
             Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
             Code::Bug => e::GRUB_ERR_BUG,
         };
-        let name = if letter.is_ascii_lowercase() {
-            self.name
-        } else {
-            ptr::null()
+        let name = match global::name() {
+            _ if letter.is_ascii_uppercase() => ptr::null(),
+            name if name.is_null() => c"multiboot2".as_ptr(),
+            name => name,
         };
         let text = text.as_ptr().cast();
         let mut values = [0; MAX_VALUES];
@@ -200,7 +181,7 @@ impl Platform for Grub {
     }
 
     fn open(&mut self, path: &CStr, kind: FileKind) -> Outcome<File> {
-        self.name = path.as_ptr();
+        global::set_name(path.as_ptr());
         File::open(path, kind)
     }
 
