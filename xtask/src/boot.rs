@@ -66,6 +66,7 @@ pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
         memory: args.memory,
         iso,
         extra: Vec::new(),
+        stop_at: args.image.is_none().then_some(xen::REFUSAL),
         echo: true,
     };
     if args.image.is_some() {

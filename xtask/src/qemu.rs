@@ -31,6 +31,8 @@ pub(crate) struct Machine {
     pub(crate) iso: PathBuf,
     /// More options for QEMU. Without any about a network there is none.
     pub(crate) extra: Vec<String>,
+    /// Ends the machine when this shows on the serial port, even in a line that is not finished.
+    pub(crate) stop_at: Option<&'static str>,
     /// Whether everything the guest prints also goes to our standard output.
     pub(crate) echo: bool,
 }
@@ -119,6 +121,11 @@ impl Machine {
                             next = Next::Stop;
                             break;
                         }
+                    }
+                    let unfinished = &text.clean[seen..];
+                    if self.stop_at.is_some_and(|stop| unfinished.contains(stop)) {
+                        on_line(unfinished);
+                        next = Next::Stop;
                     }
                     if next == Next::Stop {
                         break End::Stopped;

@@ -33,7 +33,7 @@ pub(crate) fn check(grub: &Grub, platform: Platform) -> Result<()> {
         workspace: &copy,
     };
     let (again, _) = job.make(&place.join("work"))?;
-    let first = fs::read(module::finished(grub, platform))?;
+    let first = fs::read(module::to_run(grub, platform).context("there is no module")?)?;
     let second = fs::read(&again.module)?;
     if first == second {
         return Ok(());

@@ -147,6 +147,7 @@ impl Snapshot {
             memory,
             iso: self.folder.join("base.iso"),
             extra,
+            stop_at: None,
             echo: false,
         }
     }

@@ -76,6 +76,7 @@ fn xen_job(platform: Platform) -> Job {
             memory: MEMORY,
             iso,
             extra: Vec::new(),
+            stop_at: Some(xen::REFUSAL),
             echo: false,
         };
         let mut watch = xen::Watch::default();

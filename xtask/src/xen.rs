@@ -14,6 +14,9 @@ use crate::{cache, iso, packages, ui};
 /// The command line that makes Xen talk on the serial port.
 pub(crate) const CMDLINE: &str = "console=com1 com1=115200,8n1";
 
+/// What Xen says on 32-bit UEFI before it stops for ever, without an end of the line.
+pub(crate) const REFUSAL: &str = "EFI IA-32 platforms are not supported!";
+
 /// The load base has to be a multiple of this: Xen asks for it in its header.
 const ALIGN: u64 = 2 << 20;
 
@@ -108,7 +111,7 @@ impl Watch {
         if iso::is_error(line) {
             self.trouble = Some(line.trim().to_owned());
         }
-        self.refused |= line.contains("EFI IA-32 platforms are not supported");
+        self.refused |= line.contains(REFUSAL);
         let started = self.version && self.base.is_some();
         if started || self.refused || self.trouble.is_some() {
             Next::Stop

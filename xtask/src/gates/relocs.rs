@@ -16,7 +16,7 @@ struct Relocation<'a> {
     offset: u64,
     kind: elf::RelocationType,
     symbol: Option<&'a str>,
-    /// The symbol is in this object.
+    /// The symbol is in this object, or is a shim and will be in the same module.
     inside: bool,
     /// The addend is in the place itself (`SHT_REL`), not in the entry (`SHT_RELA`).
     implicit: bool,
@@ -38,7 +38,9 @@ fn all<'a>(subject: &'a Subject<'_>) -> Vec<Relocation<'a>> {
                 offset,
                 kind: r_type,
                 symbol: symbol.as_ref().and_then(|s| s.name().ok()),
-                inside: symbol.as_ref().is_some_and(|s| !s.is_undefined()),
+                inside: symbol.as_ref().is_some_and(|s| {
+                    !s.is_undefined() || s.name().is_ok_and(|n| n.starts_with("mb2_grub_"))
+                }),
                 implicit: relocation.has_implicit_addend(),
             });
         }

@@ -105,6 +105,7 @@ fn plain_addresses_pass() {
         .is_empty()
     );
     assert!(gate("--64", ".text\n movabsq $x, %rax\n", relocs::types).is_empty());
+    assert!(gate("--64", ".text\n call mb2_grub_free@PLT\n", relocs::types).is_empty());
     let inside = ".text\n call next\n .globl next\nnext: ret\n";
     assert!(gate("--64", inside, relocs::types).is_empty());
 }
