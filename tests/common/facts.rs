@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the fake machine answers when it is asked about itself.
+
+use mb2::info::{Apm, EfiTables};
+use mb2::params::Firmware;
+use mb2::platform::Screen;
+
+/// GRUB's name.
+pub(crate) const NAME: &[u8] = b"GRUB 2.06-fake\0";
+
+/// Answers.
+pub(crate) struct Facts {
+    pub(crate) screen: Option<Screen>,
+    pub(crate) vbe: bool,
+    pub(crate) vbe_mode: Option<u32>,
+    pub(crate) vbe_mode_info: [u8; 256],
+    pub(crate) apm: Option<Apm>,
+    pub(crate) acpi: [Option<&'static [u8]>; 2],
+    pub(crate) acknowledgements: Vec<&'static [u8]>,
+    pub(crate) boot_device: Option<[u32; 3]>,
+    pub(crate) efi: Option<EfiTables>,
+    pub(crate) efi_map: Vec<u8>,
+    /// Lengths that the map has grown to when it is asked for, last first.
+    pub(crate) efi_map_grows: Vec<usize>,
+}
+
+/// ACPI's root pointers, with their checksums.
+pub(crate) const RSDP_OLD: &[u8] = b"RSD PTR \x17FAKE  \0\x00\x10\x0f\x00";
+pub(crate) const RSDP_NEW: &[u8] =
+    b"RSD PTR \x15FAKE  \x02\x00\x10\x0f\x00\x24\0\0\0\x00\x20\x0f\0\0\0\0\0\xad\0\0\0";
+
+/// A network interface without an acknowledgement, and one with it.
+pub(crate) const ACKNOWLEDGEMENT: &[u8] = &[2, 1, 6, 0, 0x39, 3, 0xf3, 0x26, 0xff];
+
+pub(crate) const APM: Apm = Apm {
+    version: 0x102,
+    cseg: 0xf000,
+    offset: 0x5678,
+    rest: [0xf001, 0x40, 3, 0xfff0, 0xfff1, 0xfff2],
+};
+
+pub(crate) const SYSTEM_TABLE: u64 = 0x3f_ee01_8000;
+pub(crate) const IMAGE_HANDLE: u64 = 0x3f_de4f_7118;
+
+/// A screen of 1024 x 768.
+pub(crate) const SCREEN: Screen = Screen {
+    address: 0xfd00_0000,
+    pitch_width_height: [4096, 1024, 768],
+    bpp: 32,
+    colors: None,
+    masks: [16, 8, 8, 8, 0, 8],
+};
+
+impl Facts {
+    pub(crate) fn of(firmware: Firmware) -> Self {
+        let bios = firmware == Firmware::Bios;
+        let wide = firmware == Firmware::Efi64;
+        Self {
+            screen: None,
+            vbe: bios,
+            vbe_mode: Some(3),
+            vbe_mode_info: [0xb0; 256],
+            apm: bios.then_some(APM),
+            acpi: [Some(RSDP_OLD), Some(RSDP_NEW)],
+            acknowledgements: vec![&[], ACKNOWLEDGEMENT],
+            boot_device: bios.then_some([0x80, 1, u32::MAX]),
+            efi: (!bios).then_some(EfiTables {
+                wide,
+                system_table: SYSTEM_TABLE,
+                image_handle: IMAGE_HANDLE,
+            }),
+            efi_map: (0..6 * 48).map(|i| i as u8 | 1).collect(),
+            efi_map_grows: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A relocator that behaves like GRUB's, where that matters to the loader.
+
+use super::Stop;
+use super::low;
+use super::world::{FREE, Finds, SERVICES, Started, World, count};
+use mb2::error::Outcome;
+use mb2::params::Preference;
+use mb2::plan::placement::Request;
+use mb2::platform::{HandOver, Relocator, Whose};
+use mb2::units::PhysAddr;
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+/// What stands in memory that nobody has written.
+pub(crate) const STALE: u8 = 0xa5;
+
+enum Bytes {
+    Elsewhere(Vec<u8>),
+    AtTarget(NonNull<[u8]>),
+}
+
+impl Bytes {
+    fn get(&mut self) -> &mut [u8] {
+        match self {
+            Self::Elsewhere(bytes) => bytes,
+            Self::AtTarget(memory) => low::bytes(memory),
+        }
+    }
+}
+
+struct Chunk {
+    target: u64,
+    len: u64,
+    bytes: Bytes,
+}
+
+pub(crate) struct FakeRelocator {
+    world: Rc<World>,
+    chunks: Vec<Chunk>,
+}
+
+impl FakeRelocator {
+    pub(crate) fn new(world: &Rc<World>) -> Outcome<Self> {
+        world.call("relocator")?;
+        count(&world.relocators, 1);
+        Ok(Self {
+            world: world.clone(),
+            chunks: Vec::new(),
+        })
+    }
+
+    /// The address that suits a request in memory of these types, none of it
+    /// in a chunk: tries behind each chunk or before it, as far as there are.
+    fn find(&self, request: &Request, kinds: &[u32]) -> Option<u64> {
+        let (size, align) = (u64::from(request.size), u64::from(request.align));
+        let high = request.preference == Preference::High;
+        let mut found: Option<u64> = None;
+        for range in self.world.ranges.borrow().iter() {
+            if !kinds.contains(&range.kind) {
+                continue;
+            }
+            let first = range.start.max(request.window.first.into());
+            let end = range.end.min(u64::from(request.window.last) + 1);
+            let mut ends = vec![(first, end)];
+            for chunk in &self.chunks {
+                ends.push((first, end.min(chunk.target)));
+                ends.push((first.max(chunk.target + chunk.len), end));
+            }
+            let starts = ends.into_iter().filter_map(|(first, end)| {
+                let lowest = first.next_multiple_of(align);
+                let highest = end.checked_sub(size)?;
+                let highest = highest - highest % align;
+                (lowest <= highest).then_some(if high { highest } else { lowest })
+            });
+            for start in starts.filter(|&start| self.is_free(start, size)) {
+                let better = found.is_none_or(|old| (start > old) == high);
+                found = if better { Some(start) } else { found };
+            }
+        }
+        found
+    }
+
+    fn is_free(&self, start: u64, len: u64) -> bool {
+        let overlaps = |c: &Chunk| start < c.target + c.len && c.target < start + len;
+        !self.chunks.iter().any(overlaps)
+    }
+
+    fn take(&mut self, target: u64, len: u32, stays: bool) -> Outcome<PhysAddr> {
+        let mut low = self.world.low.borrow_mut();
+        let mut bytes = match low.as_mut().filter(|_| stays) {
+            Some(low) => Bytes::AtTarget(low.memory(target as u32, len as usize)),
+            None => Bytes::Elsewhere(vec![STALE; len as usize]),
+        };
+        bytes.get().fill(STALE);
+        self.chunks.push(Chunk {
+            target,
+            len: len.into(),
+            bytes,
+        });
+        Ok(PhysAddr(target as u32))
+    }
+}
+
+impl Relocator for FakeRelocator {
+    fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<PhysAddr> {
+        self.world.call("chunk")?;
+        let target = u64::from(target.0);
+        if !self.is_free(target, len.into()) {
+            return Err(self.world.grub_error("chunk overlaps"));
+        }
+        self.take(target, len, false)
+    }
+
+    fn alloc_in(&mut self, request: &Request, whose: Whose) -> Outcome<PhysAddr> {
+        self.world.call("chunk in a window")?;
+        let finds = self.world.finds.get();
+        if let Finds::Misplaced(target) = finds {
+            return self.take(target.into(), request.size, false);
+        }
+        if finds == Finds::Direct
+            && let Some(target) = self.find(request, &[FREE])
+        {
+            return self.take(target, request.size, true);
+        }
+        let kinds: &[u32] = match whose {
+            Whose::Image => &[FREE, SERVICES],
+            Whose::Other => &[FREE],
+        };
+        match self.find(request, kinds) {
+            Some(target) => self.take(target, request.size, false),
+            None => Err(self.world.grub_error("no chunk")),
+        }
+    }
+
+    fn newest(&mut self) -> &mut [u8] {
+        self.chunks.last_mut().expect("a chunk").bytes.get()
+    }
+
+    fn boot(&mut self, registers: &HandOver) -> Outcome {
+        self.world.call_at_last("jump")?;
+        let mut chunks = BTreeMap::new();
+        for chunk in &mut self.chunks {
+            let moves = matches!(chunk.bytes, Bytes::Elsewhere(_));
+            assert!(!(moves && registers.keep_services), "moves over firmware");
+            let end = chunk.target + chunk.len;
+            assert!(
+                chunk.target >= 0x1000 && end <= 1 << 32,
+                "{:#x}",
+                chunk.target
+            );
+            chunks.insert(chunk.target as u32, chunk.bytes.get().to_vec());
+        }
+        let registers = *registers;
+        *self.world.started.borrow_mut() = Some(Started { registers, chunks });
+        resume_unwind(Box::new(Stop::Started))
+    }
+}
+
+impl Drop for FakeRelocator {
+    fn drop(&mut self) {
+        count(&self.world.relocators, -1);
+    }
+}
