@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -29,6 +30,9 @@ const READY: &str = "mb2t ready";
 /// What GRUB does after the commands of a test, if they have not started a kernel: the machine
 /// must not wait for somebody at the keyboard. QEMU ends with the code 7.
 const GIVE_UP: &str = "echo mb2t no kernel was started\noutb 0xf4 0x3\n";
+
+/// The time that a test gets after GRUB was woken. It needs a second.
+const WARM_LIMIT: Duration = Duration::from_secs(60);
 
 /// Size of the disk of a test, in bytes; most of it are holes.
 const DISK_LEN: u64 = 64 << 20;
@@ -128,7 +132,7 @@ impl Snapshot {
         machine
             .extra
             .extend(["-boot".to_owned(), "menu=on".to_owned()]);
-        let outcome = machine.run(LIMIT, |_| Next::Continue);
+        let outcome = machine.run(WARM_LIMIT, |_| Next::Continue);
         fs::remove_file(test.disk)?;
         outcome
     }
