@@ -9,19 +9,18 @@ use crate::plan::console;
 use crate::plan::image::{self, ImagePlan, Programs, Segment};
 use crate::plan::placement::Request;
 use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
-use crate::session::{Kernel, Loaded, Memory, Sections, Session, Tags};
+use crate::session::{Kernel, Loaded, Memory, Session, Tags};
 use crate::table::{RECORD_LEN, Table};
 use crate::units::{FileOffset, PAGE, PhysAddr, Span, align_up, index, narrow};
 use crate::wire::elf::FileHeader;
 use crate::wire::header::Header;
 use core::ffi::CStr;
 
-/// One kernel on its way into memory.
+/// One kernel on its way into memory: the session is filled as it goes.
 pub(crate) struct Load<'a, P: Platform> {
     pub(crate) platform: &'a mut P,
-    pub(crate) params: LoadParams,
     pub(crate) file: KernelFile<P>,
-    pub(crate) memory: Memory<P>,
+    pub(crate) session: Session<P>,
 }
 
 /// Loads the kernel that the arguments name and returns it ready to start.
@@ -39,30 +38,27 @@ pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<
     let file = KernelFile::new(platform, file)?;
     let params = read_params(platform, &file)?;
     let memory = Memory::new(platform, &params)?;
-    let mut load = Load {
-        platform,
-        params,
-        file,
-        memory,
-    };
-    let (loaded, sections) = if load.params.address.is_some() {
-        (load.flat()?, None)
-    } else {
-        load.elf()?
-    };
-    load.choose_console()?;
     let kernel = Kernel {
-        boot_device: load.platform.boot_device()?,
-        params: load.params,
-        loaded,
+        params,
+        loaded: Loaded::default(),
         command_line,
-        sections,
+        sections: None,
+        boot_device: None,
         modules: Tags::default(),
     };
-    Ok(Session {
-        kernel,
-        memory: load.memory,
-    })
+    let mut load = Load {
+        platform,
+        file,
+        session: Session { kernel, memory },
+    };
+    if load.session.kernel.params.address.is_some() {
+        load.flat()?;
+    } else {
+        load.elf()?;
+    }
+    load.choose_console()?;
+    load.session.kernel.boot_device = load.platform.boot_device()?;
+    Ok(load.session)
 }
 
 #[inline(never)] // keeps the caller's stack frame small
@@ -80,22 +76,22 @@ impl<P: Platform> Load<'_, P> {
     }
 
     #[inline(never)] // as above
-    fn flat(&mut self) -> Outcome<Loaded> {
+    fn flat(&mut self) -> Outcome {
         let segments = self.segments(1)?;
         let size = self.file.known_size();
-        let plan = image::plan_flat(&self.params, size, segments, self.platform)?;
+        let plan = image::plan_flat(&self.session.kernel.params, size, segments, self.platform)?;
         self.image(&plan)
     }
 
     /// Loads an ELF image, and the sections that no segment holds.
-    fn elf(&mut self) -> Outcome<(Loaded, Option<Sections<P::Buffer>>)> {
+    fn elf(&mut self) -> Outcome {
         let header = self.elf_header()?;
-        let (loaded, end) = self.segments_of(&header)?;
-        if header.sections.is_empty() {
-            return Ok((loaded, None));
+        let end = self.segments_of(&header)?;
+        if !header.sections.is_empty() {
+            let sections = self.sections(&header, end)?;
+            self.session.kernel.sections = Some(sections);
         }
-        let sections = self.sections(&header, end)?;
-        Ok((loaded, Some(sections)))
+        Ok(())
     }
 
     /// Reads the ELF header, with the counts in section header 0 where they
@@ -112,10 +108,10 @@ impl<P: Platform> Load<'_, P> {
         Ok(header)
     }
 
-    /// Loads the segments; returns also where the last of them ends in the
-    /// file, in bytes.
+    /// Loads the segments, and returns where the last of them ends in the file,
+    /// in bytes.
     #[inline(never)] // as above
-    fn segments_of(&mut self, header: &FileHeader) -> Outcome<(Loaded, u32)> {
+    fn segments_of(&mut self, header: &FileHeader) -> Outcome<u32> {
         let programs = self.file.read_table(self.platform, &header.programs)?;
         let segments = self.segments(header.programs.count)?;
         let programs = Programs {
@@ -123,24 +119,32 @@ impl<P: Platform> Load<'_, P> {
             bytes: &programs,
             file_size: self.file.size(),
         };
-        let plan = image::plan_elf(&self.params, &programs, segments, self.platform)?;
-        let loaded = self.image(&plan)?;
+        let plan = image::plan_elf(
+            &self.session.kernel.params,
+            &programs,
+            segments,
+            self.platform,
+        )?;
+        self.image(&plan)?;
         let mut end = 0u32;
         for segment in plan.segments.iter() {
             end = end.max(segment.offset.saturating_add(segment.file_size));
         }
-        Ok((loaded, end))
+        Ok(end)
     }
 
     /// Reserves the image's memory and fills it, front to back as the file is.
     #[inline(never)] // as above
-    fn image(&mut self, plan: &ImagePlan<P::Buffer>) -> Outcome<Loaded> {
+    fn image(&mut self, plan: &ImagePlan<P::Buffer>) -> Outcome {
         let link_base = plan.extent.first;
         let mut load_base = link_base;
-        if let Some(placement) = &self.params.placement {
+        if let Some(placement) = &self.session.kernel.params.placement {
             let size = plan.extent.len();
             let request = Request::image(size, placement, self.platform)?;
-            let chunk = self.memory.place(self.platform, &request, Whose::Image)?;
+            let chunk = self
+                .session
+                .memory
+                .place(self.platform, &request, Whose::Image)?;
             load_base = chunk.target.0;
             for segment in plan.segments.iter() {
                 let offset = index(segment.memory.first.saturating_sub(link_base));
@@ -151,22 +155,26 @@ impl<P: Platform> Load<'_, P> {
             for segment in plan.segments.iter() {
                 let memory = &segment.memory;
                 let request = Request::fixed(PhysAddr(memory.first), memory.len());
-                let chunk = self.memory.place(self.platform, &request, Whose::Image)?;
+                let chunk = self
+                    .session
+                    .memory
+                    .place(self.platform, &request, Whose::Image)?;
                 fill(self.platform, &mut self.file, &segment, chunk.bytes)?;
             }
         }
         // The image lies below 4 GiB on both sides, so this is exact.
         let slide = load_base.wrapping_sub(link_base);
-        Ok(Loaded {
+        self.session.kernel.loaded = Loaded {
             link_base,
             load_base,
             entry: plan.entry.wrapping_add(slide),
-        })
+        };
+        Ok(())
     }
 
     #[inline(never)] // as above
     fn choose_console(&mut self) -> Outcome {
-        let Some(format) = console::choose(&self.params, self.platform)? else {
+        let Some(format) = console::choose(&self.session.kernel.params, self.platform)? else {
             self.platform
                 .print(c"WARNING: no console will be available to OS");
             return Ok(());
@@ -175,7 +183,7 @@ impl<P: Platform> Load<'_, P> {
             width,
             height,
             depth,
-        } = self.params.framebuffer;
+        } = self.session.kernel.params.framebuffer;
         self.platform
             .set_payload_modes(format, &[width, height, depth, width, height])
     }

@@ -83,9 +83,10 @@ impl<P: Platform> Load<'_, P> {
         if let Some(inside) = offset.checked_sub(start)
             && let size = end.saturating_sub(start).saturating_add(lead)
             && let request = Request::lowest(size, PAGE)
-            && let Some(chunk) = self
-                .memory
-                .try_place(self.platform, &request, Whose::Image)?
+            && let Some(chunk) =
+                self.session
+                    .memory
+                    .try_place(self.platform, &request, Whose::Image)?
             && let Some((gap, bytes)) = chunk.bytes.split_at_mut_checked(index(lead))
         {
             gap.fill(0);
@@ -106,7 +107,10 @@ impl<P: Platform> Load<'_, P> {
     fn section(&mut self, part: &SectionPart) -> Outcome<u32> {
         let (offset, size) = part.range;
         let request = Request::lowest(size, part.align);
-        let chunk = self.memory.place(self.platform, &request, Whose::Image)?;
+        let chunk = self
+            .session
+            .memory
+            .place(self.platform, &request, Whose::Image)?;
         self.file.read(self.platform, offset, chunk.bytes)?;
         Ok(chunk.target.0)
     }

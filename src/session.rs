@@ -35,8 +35,8 @@ pub struct Kernel<P: Platform> {
     pub modules: Tags<P>,
 }
 
-/// What loading found out; physical addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What loading found out; physical addresses, 0 until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Lowest address that the image was linked for.
     pub link_base: u32,
