@@ -50,6 +50,17 @@ impl Span {
         })
     }
 
+    /// A range as a file gives it, if it has a byte and lies below 4 GiB.
+    #[must_use]
+    #[inline(never)] // one copy of the 64-bit arithmetic
+    pub fn whole(start: u64, len: u64) -> Option<Self> {
+        let last = start.checked_add(len.checked_sub(1)?)?;
+        Some(Self {
+            first: u32::try_from(start).ok()?,
+            last: u32::try_from(last).ok()?,
+        })
+    }
+
     /// Length in bytes; the whole 4 GiB are one byte short.
     #[must_use]
     pub fn len(&self) -> u32 {

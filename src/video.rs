@@ -12,8 +12,8 @@ use crate::wire::{u8_at, u16_at};
 /// VBE's number of the text mode that it has no information about.
 pub(crate) const TEXT_MODE: u32 = 3;
 
-/// Size of that mode in characters.
-const TEXT_SIZE: [u16; 2] = [80, 25];
+/// Size of that mode in characters, as VBE would give it.
+const TEXT_SIZE: [u8; 4] = [80, 0, 25, 0];
 
 /// Offsets in VBE's mode information: width, height, memory model (GRUB,
 /// include/grub/i386/pc/vbe.h).
@@ -46,28 +46,27 @@ pub fn take_over<P: Platform>(platform: &mut P, params: &LoadParams) -> Outcome<
         platform.print_error();
     }
     let mut tags = Tags::default();
+    let mut palette = platform.alloc(MAX_COLORS.saturating_mul(3))?;
+    let mut framebuffer = None;
     if platform.has_video_driver() {
-        let mut palette = platform.alloc(MAX_COLORS.saturating_mul(3))?;
         platform.palette(&mut palette);
         vbe(platform, &mut tags)?;
         match platform.finish_video() {
-            Ok(screen) => graphics(platform, &mut tags, &screen, &palette)?,
+            Ok(screen) => framebuffer = Some(graphics(&screen, &palette)),
             Err(_) => platform.print_error(),
         }
     } else if params.machine.vga_text {
-        text(platform, &mut tags)?;
+        framebuffer = text(platform)?;
+    }
+    if let Some(framebuffer) = framebuffer {
+        tags.append(platform, &|out| framebuffer.write(out))?;
     }
     Ok(tags)
 }
 
-/// Writes the tag of a graphics mode.
-fn graphics<P: Platform>(
-    platform: &mut P,
-    tags: &mut Tags<P>,
-    screen: &Screen,
-    palette: &[u8],
-) -> Outcome {
-    let framebuffer = Framebuffer {
+/// The screen of a graphics mode.
+fn graphics<'a>(screen: &Screen, palette: &'a [u8]) -> Framebuffer<'a> {
+    Framebuffer {
         address: screen.address,
         pitch_width_height: screen.pitch_width_height,
         bpp: screen.bpp,
@@ -78,8 +77,7 @@ fn graphics<P: Platform>(
             }
             None => Pixels::Rgb(screen.masks),
         },
-    };
-    tags.append(platform, &|out| framebuffer.write(out))
+    }
 }
 
 /// Writes VBE's tag; a call that fails means that there is nothing to tell.
@@ -100,22 +98,19 @@ fn vbe<P: Platform>(platform: &mut P, tags: &mut Tags<P>) -> Outcome {
     tags.append(platform, &|out| vbe.write(out))
 }
 
-/// Writes the tag of the text screen, if the current mode is one.
-fn text<P: Platform>(platform: &mut P, tags: &mut Tags<P>) -> Outcome {
+/// The text screen, if the current mode is one.
+fn text<P: Platform>(platform: &mut P) -> Outcome<Option<Framebuffer<'static>>> {
     let Some((_, info)) = current_mode(platform)? else {
-        return Ok(());
+        return Ok(None);
     };
-    if u8_at(&info, MODE_MODEL) != TEXT_MODEL {
-        return Ok(());
-    }
     let [width, height] = MODE_SIZE.map(|offset| u32::from(u16_at(&info, offset)));
-    let framebuffer = Framebuffer {
+    let text = u8_at(&info, MODE_MODEL) == TEXT_MODEL;
+    Ok(text.then_some(Framebuffer {
         address: EGA_TEXT,
         pitch_width_height: [width.saturating_mul(2), width, height],
         bpp: 16,
         pixels: Pixels::EgaText,
-    };
-    tags.append(platform, &|out| framebuffer.write(out))
+    }))
 }
 
 /// The current mode and VBE's information about it, which for the text mode
@@ -126,10 +121,9 @@ fn current_mode<P: Platform>(platform: &mut P) -> Outcome<Option<(u32, P::Buffer
         return Ok(None);
     };
     if mode == TEXT_MODE {
-        for (offset, size) in MODE_SIZE.into_iter().zip(TEXT_SIZE) {
-            let field = info.get_mut(offset..).unwrap_or_default();
-            crate::table::copy(field, &size.to_le_bytes());
-        }
+        // Width and height are neighbours.
+        let [at, _] = MODE_SIZE;
+        crate::table::copy(info.get_mut(at..).unwrap_or_default(), &TEXT_SIZE);
     } else if !platform.vbe_mode_info(mode, &mut info) {
         return Ok(None);
     }

@@ -7,7 +7,7 @@
 use crate::error::{Kind, Outcome, Report};
 use crate::params::LoadParams;
 use crate::table::{Bytes, Record, RecordBytes, Table, set_word, word};
-use crate::units::{FOUR_GIB, Span, file_range, low32};
+use crate::units::{Span, file_range, low32};
 use crate::wire::elf::{self, FileHeader, PT_LOAD, Program};
 
 /// A part of the image: memory, and the file range that fills its start. What
@@ -62,16 +62,16 @@ impl Segment {
         if file > memory {
             return Err(report.refuse3(Kind::SegmentSize, index.into(), file, memory));
         }
-        if paddr.saturating_add(memory) > FOUR_GIB {
+        let Some(span) = Span::whole(paddr, memory) else {
             return Err(report.refuse3(Kind::SegmentRange, index.into(), paddr, memory));
-        }
+        };
         // Where nothing is read, the offset does not matter.
         let offset = if file == 0 { 0 } else { program.offset };
         let Some((offset, file_size)) = file_range(offset, file, file_size) else {
             return Err(report.refuse(Kind::FileEnd));
         };
-        Ok(Span::clip(paddr, memory).map(|memory| Self {
-            memory,
+        Ok(Some(Self {
+            memory: span,
             offset,
             file_size,
             index,
@@ -235,8 +235,7 @@ pub fn plan_flat<B: Bytes>(
         return Err(report.refuse2(Kind::BssEnd, bss_end, load_end));
     }
     let end = load_end.max(bss_end);
-    let extent = Span::clip(load.into(), end.saturating_sub(load.into()));
-    let Some(extent) = extent.filter(|_| end <= FOUR_GIB) else {
+    let Some(extent) = Span::whole(load.into(), end.saturating_sub(load.into())) else {
         return Err(report.refuse2(Kind::ImageEnd, end, load.into()));
     };
     segments.push(&Segment {
