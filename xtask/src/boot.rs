@@ -28,7 +28,7 @@ pub(crate) struct BootArgs {
     /// Image for the multiboot2 command; Debian's Xen when absent.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// File for the module2 command, followed by its arguments if any; can be repeated.
+    /// File for the module2 command; can be repeated.
     #[arg(long, value_name = "FILE")]
     module: Vec<PathBuf>,
     /// Arguments of the image.
