@@ -85,5 +85,11 @@ mb2_grub_vbe_mode_info (uint32_t mode, void *info256)
   return 1;
 }
 
-MB2_SHIM (void, mb2_grub_vbe_interface, (uint16_t *out),
-          grub_vbe_bios_get_pm_interface (&out[0], &out[1], &out[2]))
+MB2_ABI void
+mb2_grub_vbe_interface (uint16_t *out)
+{
+  /* A call that fails leaves what the stack held before.  */
+  if (grub_vbe_bios_get_pm_interface (&out[0], &out[1], &out[2])
+      != GRUB_VBE_STATUS_OK)
+    out[0] = out[1] = out[2] = 0;
+}

@@ -232,14 +232,14 @@ static DAMAGES: [Damage; 24] = [
     }),
     ("section-behind-end", "ends behind the file", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches.push(Patch::Shdr(1, Shdr::Size, 0x1000_0000));
+        i.patches.push(Patch::Shdr(i.sections.len(), Shdr::Size, 0x1000_0000));
     }),
     ("section-align-3", "not a power of two", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]).align(3))
     }),
     ("section-align-high", "not a power of two", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches.push(Patch::Shdr(1, Shdr::AddrAlign, 0x0003_0000));
+        i.patches.push(Patch::Shdr(i.sections.len(), Shdr::AddrAlign, 0x0003_0000));
     }),
 ];
 

@@ -70,7 +70,10 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
 }
 
 fn graphic(variant: Variant) -> Variant {
-    variant.before("insmod all_video").shows(kind::FRAMEBUFFER)
+    variant
+        .before("insmod all_video")
+        .shows(kind::FRAMEBUFFER)
+        .deviates(Deviation::VbeInterface)
 }
 
 /// Only the firmware's own driver, so that its tag appears.

@@ -94,11 +94,12 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         entry_efi32: true,
         ..elf(Class::Elf32)
     };
-    let variant = Variant::of("efi32", &efi32, payload)?;
+    // GRUB has no hand-over for this entry, so it counts as absent.
+    let variant = Variant::of("efi32-entry", &efi32, payload)?;
     list.push(
         variant
             .on(&[Platform::I386Efi])
-            .ours_only(Deviation::Efi32Entry),
+            .ours_only(Deviation::BootServicesEnded),
     );
     Ok(list)
 }

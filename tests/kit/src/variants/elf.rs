@@ -21,7 +21,7 @@ const WINDOWS: [(&str, Option<Relocatable>, bool); 6] = [
     ("low", window(0x20_0000, 0xffff_ffff, 0x1000, 1), false),
     ("high", window(0x10_0000, 0xffff_ffff, 0x20_0000, 2), true),
     // Less than twice the size of the image.
-    ("narrow", window(0x300_0000, 0x301_8000, 0x1000, 1), false),
+    ("narrow", window(0x300_0000, 0x303_0000, 0x1000, 1), false),
     ("align0", window(0x200_0001, 0xffff_ffff, 0, 1), false),
 ];
 
