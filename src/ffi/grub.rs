@@ -44,7 +44,7 @@ const MACHINE: Machine = Machine {
 const BIOS: bool = sys::MB2_HAS_BIOS != 0;
 
 /// There is UEFI to ask.
-const EFI: bool = sys::MB2_HAS_EFI != 0;
+pub(super) const EFI: bool = sys::MB2_HAS_EFI != 0;
 
 /// GRUB, as the loader sees it.
 pub(super) struct Grub;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! [`Relocator`]: GRUB's relocator. C header: `grub/relocator.h`.
 
-use super::grub::check;
+use super::grub::{EFI, check};
 use super::sys;
 use crate::error::{Failed, Outcome};
 use crate::params::Preference;
@@ -11,7 +11,8 @@ use crate::units::{PhysAddr, index};
 use core::ptr::{self, NonNull};
 use static_assertions::assert_not_impl_any;
 
-/// The relocator, unloaded with all its chunks when it is dropped.
+/// The relocator, unloaded with all its chunks when it is dropped, as far as
+/// GRUB can do that.
 ///
 /// # Invariants
 ///
@@ -22,6 +23,7 @@ use static_assertions::assert_not_impl_any;
 pub(super) struct Relocator {
     handle: NonNull<sys::grub_relocator>,
     newest: NonNull<[u8]>,
+    chunks: u32,
 }
 
 assert_not_impl_any!(Relocator: Clone, Copy, Send, Sync);
@@ -37,6 +39,7 @@ impl Relocator {
         Ok(Self {
             handle,
             newest: NonNull::slice_from_raw_parts(NonNull::dangling(), 0),
+            chunks: 0,
         })
     }
 
@@ -47,6 +50,7 @@ impl Relocator {
         // INVARIANT: GRUB reserved `len` bytes there for as long as the
         // relocator lives.
         self.newest = NonNull::slice_from_raw_parts(current, len);
+        self.chunks = self.chunks.saturating_add(1);
         u32::try_from(raw.target).map(PhysAddr).or(Err(Failed))
     }
 }
@@ -121,6 +125,13 @@ impl platform::Relocator for Relocator {
 
 impl Drop for Relocator {
     fn drop(&mut self) {
+        // Giving back a second piece of firmware memory leaves GRUB's list of
+        // such pieces with a link to freed memory, which the next load follows
+        // (grub-core/lib/relocator.c, free_subchunk). The pieces stay reserved
+        // instead.
+        if EFI && self.chunks > 1 {
+            return;
+        }
         // SAFETY: by the invariant the handle is live and ours to give back,
         // once; no chunk outlives its borrow of it.
         unsafe { sys::mb2_grub_relocator_unload(self.handle.as_ptr()) };
