@@ -21,6 +21,7 @@ mod packages;
 mod platform;
 mod qemu;
 mod repro;
+mod resolve;
 mod rules;
 mod snapshot;
 mod stock;

@@ -2,8 +2,9 @@
 //! From Rust and C sources to a `multiboot2.mod` that a distribution's GRUB loads.
 //!
 //! Rust becomes one object whose only global symbols are the entries that the glue calls; the
-//! glue is compiled as GRUB compiles its modules; both are linked, named and stripped. Then the
-//! result is examined (see [`crate::gates`]) and shown to GRUB's own verifier.
+//! glue is compiled as GRUB compiles its modules; both are linked, named and resolved (see
+//! [`crate::resolve`]). Then the result is examined (see [`crate::gates`]) and shown to GRUB's own
+//! verifier.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::platform::Platform;
 use crate::stock::Stock;
 use crate::toolchain::Toolchain;
 use crate::tree::Tree;
-use crate::{cache, gates, glue, moddeps, packages, root, toolchain, tree, ui, verifier};
+use crate::{cache, gates, glue, moddeps, packages, resolve, root, toolchain, tree, ui, verifier};
 
 /// Arguments of `module`.
 #[derive(Args)]
@@ -163,7 +164,7 @@ impl Job<'_> {
         run(&mut link, &work.join("link-module.log"))?;
         let deps = self.dependencies(&module)?;
         hide_own_names(&module, work)?;
-        name_and_strip(&module, &deps, work)?;
+        name_and_resolve(&module, &deps, work)?;
         Ok((
             Built {
                 module,
@@ -272,7 +273,7 @@ fn hide_own_names(module: &Path, work: &Path) -> Result<()> {
 }
 
 /// Adds what GRUB reads before it loads a module, and takes away what it never reads.
-fn name_and_strip(module: &Path, deps: &[String], work: &Path) -> Result<()> {
+fn name_and_resolve(module: &Path, deps: &[String], work: &Path) -> Result<()> {
     let name_file = work.join("modname");
     let deps_file = work.join("moddeps");
     fs::write(&name_file, "multiboot2\0")?;
@@ -291,23 +292,5 @@ fn name_and_strip(module: &Path, deps: &[String], work: &Path) -> Result<()> {
         .arg(format!("--add-section=.moddeps={}", deps_file.display()))
         .arg(module);
     run(&mut objcopy, &work.join("names.log"))?;
-    let mut strip = system("strip");
-    strip.args([
-        "--strip-unneeded",
-        "-K",
-        "grub_mod_init",
-        "-K",
-        "grub_mod_fini",
-    ]);
-    for section in [
-        ".note.GNU-stack",
-        ".note.gnu.property",
-        ".comment",
-        ".eh_frame",
-        ".rel.eh_frame",
-        ".rela.eh_frame",
-    ] {
-        strip.args(["-R", section]);
-    }
-    run(strip.arg(module), &work.join("strip.log"))
+    resolve::file(module)
 }
