@@ -234,10 +234,10 @@ static DAMAGES: [Damage; 24] = [
         i.sections.push(Section::loose(".x", vec![1; 9]));
         i.patches.push(Patch::Shdr(i.sections.len(), Shdr::Size, 0x1000_0000));
     }),
-    ("section-align-3", "not a power of two", |i| {
+    ("section-align-3", "is not a power", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]).align(3))
     }),
-    ("section-align-high", "not a power of two", |i| {
+    ("section-align-high", "is not a power", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]));
         i.patches.push(Patch::Shdr(i.sections.len(), Shdr::AddrAlign, 0x0003_0000));
     }),
@@ -264,7 +264,7 @@ fn placement(payload: &Payload) -> Result<Vec<Bad>> {
     let list = [
         (
             "align-3",
-            "not a power of two",
+            "is not a power",
             window(0x10_0000, u32::MAX, 3),
         ),
         ("window-small", RANGE, window(0x10_0000, 0x10_1000, 1)),
