@@ -10,9 +10,9 @@
 
 mod common;
 
-use common::Fake;
 use common::images::{self, BASE, CLASSES, ENTRY, FIRST, SECOND, SPAN, relocatable};
 use common::world::{Finds, Started};
+use common::{Fake, New};
 use mb2::error::Kind;
 use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::{Class, ET_DYN, ImageBuilder, Phdr, Segment};
@@ -54,7 +54,7 @@ fn fake_like(fake: &Fake) -> Fake {
 fn fixed_segments_lie_where_they_are_linked_and_nothing_between_is_touched() {
     let header = HeaderBuilder::new();
     let memory = images::memory(&header);
-    let machines: [(fn() -> Fake, Class); 4] = [
+    let machines: [(New, Class); 4] = [
         (Fake::bios, Class::Elf32),
         (Fake::bios, Class::Elf64),
         (Fake::efi32, Class::Elf32),

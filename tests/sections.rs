@@ -3,6 +3,7 @@
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "test code stops where it is surprised"
 )]

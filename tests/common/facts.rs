@@ -25,9 +25,9 @@ pub(crate) struct Facts {
 }
 
 /// ACPI's root pointers, with their checksums.
-pub(crate) const RSDP_OLD: &[u8] = b"RSD PTR \x17FAKE  \0\x00\x10\x0f\x00";
-pub(crate) const RSDP_NEW: &[u8] =
-    b"RSD PTR \x15FAKE  \x02\x00\x10\x0f\x00\x24\0\0\0\x00\x20\x0f\0\0\0\0\0\xad\0\0\0";
+pub(crate) const RSDP_OLD: &[u8] = b"RSD PTR kFAKE  \x00\x00\x10\x0f\x00";
+pub(crate) const RSDP_NEW: &[u8] = b"RSD PTR iFAKE  \x02\x00\x10\x0f\x00\
+    $\x00\x00\x00\x00 \x0f\x00\x00\x00\x00\x00\xad\x00\x00\x00";
 
 /// A network interface without an acknowledgement, and one with it.
 pub(crate) const ACKNOWLEDGEMENT: &[u8] = &[2, 1, 6, 0, 0x39, 3, 0xf3, 0x26, 0xff];

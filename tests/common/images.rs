@@ -59,6 +59,18 @@ pub(crate) fn good() -> Vec<u8> {
     bytes(&elf(Class::Elf32, &HeaderBuilder::new()))
 }
 
+/// A kernel for the free memory of this machine.
+pub(crate) fn good_for(fake: &super::Fake) -> Vec<u8> {
+    match fake.world.low.borrow().is_some() {
+        true => bytes(&elf_at(
+            Class::Elf64,
+            LOW_BASE,
+            &keeping(HeaderBuilder::new()),
+        )),
+        false => good(),
+    }
+}
+
 /// Sections of all sorts, most of which the loader has to load.
 pub(crate) fn with_sections(image: ImageBuilder) -> ImageBuilder {
     image

@@ -59,6 +59,9 @@ pub(crate) struct Fake {
     pub(crate) loaded: Option<Session<Self>>,
 }
 
+/// Makes a machine.
+pub(crate) type New = fn() -> Fake;
+
 /// Who stopped a `boot` that did not return an error.
 pub(crate) enum Stop {
     Started,

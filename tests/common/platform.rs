@@ -100,7 +100,7 @@ impl Platform for Fake {
         self.world.call("read")?;
         let read = Read {
             name: file.name.clone(),
-            offset: offset.0,
+            offset: offset.0.into(),
             len: into.len(),
         };
         self.events.push(format!("read {}", file.name));
@@ -109,7 +109,7 @@ impl Platform for Fake {
             bytes, readable, ..
         } = &file.stored;
         let bytes = bytes.get(..*readable).unwrap_or(bytes);
-        let from = usize::try_from(offset.0).unwrap_or(usize::MAX);
+        let from = offset.0 as usize;
         let rest = bytes.get(from..).unwrap_or_default();
         let len = rest.len().min(into.len());
         into[..len].copy_from_slice(&rest[..len]);

@@ -145,12 +145,8 @@ impl Relocator for FakeRelocator {
         for chunk in &mut self.chunks {
             let moves = matches!(chunk.bytes, Bytes::Elsewhere(_));
             assert!(!(moves && registers.keep_services), "moves over firmware");
-            let end = chunk.target + chunk.len;
-            assert!(
-                chunk.target >= 0x1000 && end <= 1 << 32,
-                "{:#x}",
-                chunk.target
-            );
+            let free = self.world.is_usable(chunk.target, chunk.len);
+            assert!(free, "{:#x} is not free", chunk.target);
             chunks.insert(chunk.target as u32, chunk.bytes.get().to_vec());
         }
         let registers = *registers;

@@ -182,6 +182,19 @@ impl World {
         (self.buffers.get(), self.files.get(), self.relocators.get())
     }
 
+    /// Tells whether a kernel may have this memory.
+    pub(crate) fn is_usable(&self, start: u64, len: u64) -> bool {
+        let mut at = start;
+        // Ranges are in order, and may touch.
+        for range in self.ranges.borrow().iter() {
+            let usable = [FREE, SERVICES].contains(&range.kind);
+            if usable && range.start <= at && at < range.end {
+                at = range.end;
+            }
+        }
+        start >= 0x1000 && at >= start + len
+    }
+
     /// Front to back, and nothing twice, in every open file.
     pub(crate) fn reads_ascend(&self, name: &str) -> bool {
         let mut end = 0;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the user reads when something is wrong.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code stops where it is surprised"
+)]
+
+use mb2::error::{Kind, MAX_VALUES};
+
+/// Bytes of GRUB's error text, NUL included.
+const GRUB_MAX_ERRMSG: usize = 256;
+
+/// What C's printf makes of a format of `%s`, `%llu` and `%llx`, and how many
+/// numbers it takes.
+fn render(format: &str, name: &str, numbers: &[u64]) -> (String, usize) {
+    let mut parts = format.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    let mut taken = 0;
+    for part in parts {
+        let rest = if let Some(rest) = part.strip_prefix('s') {
+            text += name;
+            rest
+        } else {
+            let number = numbers.get(taken).expect("as many numbers as formats");
+            taken = taken.saturating_add(1);
+            if let Some(rest) = part.strip_prefix("llx") {
+                text += &format!("{number:x}");
+                rest
+            } else if let Some(rest) = part.strip_prefix("llu") {
+                text += &number.to_string();
+                rest
+            } else {
+                panic!("%{part} is a format that nobody promised");
+            }
+        };
+        text += rest;
+    }
+    (text, taken)
+}
+
+const SAMPLE: [u64; MAX_VALUES] = [1, 0x1000, 0x2fff, 4, 0x2000, 0x4fff];
+
+/// Every text, as it is with these numbers.
+const TEXTS: &str = "\
+Busy: /boot/xen: the loader is busy
+Unexplained: /boot/xen: GRUB failed without a reason
+NoFileName: filename expected
+NoKernel: you need to load the kernel first
+FileEnd: premature end of file /boot/xen
+UnknownSize: /boot/xen: unknown file size
+NoHeader: no multiboot header found
+HeaderLength: /boot/xen: header at 0x1: length 0x1000 is below 0x18 or passes 0x2fff
+TagSize: /boot/xen: header tag 1 at 0x1000: wrong size 0x2fff
+NoEndTag: /boot/xen: no end tag in the header up to 0x1
+UnknownTag: unsupported tag: 0x1
+UnknownRequest: unsupported information tag: 0x1
+NoEntryTag: load address tag without entry address tag
+PlacementAlign: /boot/xen: alignment 0x1 is not a power of two
+PlacementRange: invalid min/max address and/or load size
+ElfMagic: invalid arch-independent ELF magic
+ElfMachine: invalid arch-dependent ELF magic
+ElfType: this ELF file is not of the right type
+ElfTable: /boot/xen: no room for 1 ELF headers of 4096 bytes at 0x2fff
+NoSegment: /boot/xen: nothing to load
+SegmentSize: /boot/xen: segment 1: file size 0x1000 is above memory size 0x2fff
+SegmentRange: /boot/xen: segment 1 at 0x1000, size 0x2fff crosses 4 GiB border
+Overlap: /boot/xen: segment 1 (0x1000-0x2fff) overlaps segment 4 (0x2000-0x4fff)
+EntryNotInSegment: entry point isn't in a segment
+EntryOutside: /boot/xen: entry 0x1 is outside the image
+SectionRange: /boot/xen: section 1 at 0x1000, size 0x2fff ends behind the file
+SectionAlign: /boot/xen: section 1: alignment 0x1000 is not a power of two
+HeaderAddr: /boot/xen: address tag: header_addr 0x1 does not fit offset 0x1000
+LoadEnd: /boot/xen: address tag: load_end_addr 0x1 is not above 0x1000
+BssEnd: /boot/xen: address tag: bss_end_addr 0x1 is below load end 0x1000
+ImageEnd: /boot/xen: address tag: image end 0x1 is not in 0x1000-4 GiB
+NotFree: /boot/xen: 0x1-0x1000 is not free memory: 0x2fff has type 4
+NoRoom: /boot/xen: no free memory for 0x1 bytes in 0x1000-0x2fff
+NoConsole: OS requires a console but none is available
+";
+
+#[test]
+fn every_text_is_as_listed() {
+    let mut list = String::new();
+    for kind in Kind::ALL {
+        let format = kind.text().to_str().unwrap();
+        let (text, _) = render(format, "/boot/xen", &SAMPLE);
+        list += &format!("{kind:?}: {text}\n");
+    }
+    assert_eq!(list, TEXTS, "\n{list}");
+}
+
+#[test]
+fn every_text_fits_with_a_long_name_and_the_largest_numbers() {
+    let name = "n".repeat(100);
+    for kind in Kind::ALL {
+        let format = kind.text().to_str().unwrap();
+        let (text, taken) = render(format, &name, &[u64::MAX; MAX_VALUES]);
+        assert!(text.len() < GRUB_MAX_ERRMSG, "{kind:?}: {}", text.len());
+        assert!(taken <= MAX_VALUES, "{kind:?}");
+    }
+}
+
+#[test]
+fn every_text_speaks_with_grubs_voice() {
+    for kind in Kind::ALL {
+        let format = kind.text().to_str().unwrap();
+        assert!(format.is_ascii() && !format.contains('\n'), "{kind:?}");
+        assert!(!format.ends_with(['.', ' ', '!']), "{kind:?}: {format}");
+        // Small letters, but for words that have only large ones.
+        let said = format.strip_prefix("%s: ").unwrap_or(format);
+        let first = said.split(' ').next().unwrap_or_default();
+        let shouts = |word: &str| word.chars().all(|c| c.is_ascii_uppercase());
+        let speaks = !first.starts_with(|c: char| c.is_ascii_uppercase());
+        assert!(speaks || shouts(first), "{kind:?}: {format}");
+    }
+}
+
+#[test]
+fn a_name_comes_first_in_the_argument_list_and_once() {
+    for kind in Kind::ALL {
+        let format = kind.text().to_str().unwrap();
+        let names = format.matches("%s").count();
+        assert_eq!(names, usize::from(kind.names_file()), "{kind:?}");
+        if let Some(before) = format.split("%s").next().filter(|_| names > 0) {
+            assert!(!before.contains('%'), "{kind:?}");
+        }
+    }
+}
