@@ -210,7 +210,7 @@ impl<P: Platform> Memory<P> {
         let fixed = request.is_fixed();
         if fixed {
             free.check_fixed(&request.window, &map, platform)?;
-        } else if !beside_services {
+        } else if platform.machine().firmware != Firmware::Bios && !beside_services {
             free.spare_trampoline();
         }
         let target = if beside_services {

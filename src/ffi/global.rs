@@ -25,9 +25,15 @@ static GLOBAL: Global = Global {
     name: Cell::new(ptr::null()),
 };
 
+/// The state; one place that knows its address.
+#[inline(never)]
+fn global() -> &'static Global {
+    &GLOBAL
+}
+
 /// Runs `work` with the session.
 pub(super) fn with<T>(work: impl FnOnce(&mut Option<Session<Grub>>) -> Outcome<T>) -> Outcome<T> {
-    match GLOBAL.session.try_borrow_mut() {
+    match global().session.try_borrow_mut() {
         Ok(mut session) => work(&mut session),
         Err(_) => Err(Grub.refuse(Kind::Busy)),
     }
@@ -35,10 +41,10 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Option<Session<Grub>>) -> Outcome<T
 
 /// What errors call the file.
 pub(super) fn name() -> *const c_char {
-    GLOBAL.name.get()
+    global().name.get()
 }
 
 /// Sets what errors call the file, for the length of a command.
 pub(super) fn set_name(name: *const c_char) {
-    GLOBAL.name.set(name);
+    global().name.set(name);
 }

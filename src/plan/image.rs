@@ -47,35 +47,37 @@ impl Record for Segment {
 }
 
 impl Segment {
-    /// Reads a program header, and checks its sizes against the file and its
-    /// addresses against 4 GiB; `None` for what is not loaded.
-    fn new(
-        program: &Program,
-        index: u32,
+    /// Adds a program header to `segments` if it is loaded, and checks its
+    /// sizes against the file and its addresses against 4 GiB.
+    fn add<B: Bytes>(
+        segments: &mut Table<Self, B>,
+        (program, index): (&Program, u32),
         file_size: u32,
         report: &mut impl Report,
-    ) -> Outcome<Option<Self>> {
-        let (paddr, file, memory) = (program.paddr, program.file_size, program.memory_size);
-        if program.kind != PT_LOAD || (file == 0 && memory == 0) {
-            return Ok(None);
+    ) -> Outcome {
+        let (file, memory) = (program.file_size(), program.memory_size());
+        if program.kind() != PT_LOAD || (file | memory) == 0 {
+            return Ok(());
         }
         if file > memory {
             return Err(report.refuse3(Kind::SegmentSize, index.into(), file, memory));
         }
-        let Some(span) = Span::whole(paddr, memory) else {
+        let Some(span) = Span::whole(program.paddr(), memory) else {
+            let paddr = program.paddr();
             return Err(report.refuse3(Kind::SegmentRange, index.into(), paddr, memory));
         };
         // Where nothing is read, the offset does not matter.
-        let offset = if file == 0 { 0 } else { program.offset };
+        let offset = if file == 0 { 0 } else { program.offset() };
         let Some((offset, file_size)) = file_range(offset, file, file_size) else {
             return Err(report.refuse(Kind::FileEnd));
         };
-        Ok(Some(Self {
+        segments.push(&Self {
             memory: span,
             offset,
             file_size,
             index,
-        }))
+        });
+        Ok(())
     }
 }
 
@@ -112,13 +114,13 @@ impl Programs<'_> {
     fn entry(&self, report: &mut impl Report) -> Outcome<u32> {
         for index in 0..self.file.programs.count {
             let program = self.get(index);
-            let inside = self.file.entry.checked_sub(program.vaddr);
+            let inside = self.file.entry.checked_sub(program.vaddr());
             if let Some(inside) = inside
-                && program.kind == PT_LOAD
-                && inside < program.memory_size
+                && program.kind() == PT_LOAD
+                && inside < program.memory_size()
             {
                 // A loaded segment ends below 4 GiB.
-                return Ok(low32(program.paddr.saturating_add(inside)));
+                return Ok(low32(program.paddr().saturating_add(inside)));
             }
         }
         Err(report.refuse(Kind::EntryNotInSegment))
@@ -140,9 +142,8 @@ pub fn plan_elf<B: Bytes>(
 ) -> Outcome<ImagePlan<B>> {
     let file_size = programs.file_size;
     for index in 0..programs.file.programs.count {
-        if let Some(segment) = Segment::new(&programs.get(index), index, file_size, report)? {
-            segments.push(&segment);
-        }
+        let program = (&programs.get(index), index);
+        Segment::add(&mut segments, program, file_size, report)?;
     }
     segments.sort_by_words(BY_ADDRESS);
     let extent = check_overlap(&segments, report)?;

@@ -8,23 +8,23 @@ use super::{u16_at, u32_at, u64_at};
 use crate::error::{Kind, Outcome, Report};
 use crate::units::{file_range, index as place, low16, low32};
 
-/// `e_phnum` says that section header 0 has the count (ELF, PN_XNUM).
+/// `e_phnum` says that section header 0 has the count (ELF, `PN_XNUM`).
 const COUNT_IN_SECTION: u32 = 0xffff;
 
-/// `e_shstrndx` says that section header 0 has the index (ELF, SHN_XINDEX).
+/// `e_shstrndx` says that section header 0 has the index (ELF, `SHN_XINDEX`).
 const INDEX_IN_SECTION: u32 = 0xffff;
 
-/// Section indexes from here on are reserved (ELF, SHN_LORESERVE).
+/// Section indexes from here on are reserved (ELF, `SHN_LORESERVE`).
 const RESERVED_INDEX: u64 = 0xff00;
 
-/// Segment that is loaded (ELF, PT_LOAD).
-pub const PT_LOAD: u32 = 1;
+/// Segment that is loaded (ELF, `PT_LOAD`).
+pub const PT_LOAD: u64 = 1;
 
-/// Section without contents or meaning (ELF, SHT_NULL).
-pub const SHT_NULL: u32 = 0;
+/// Section without contents or meaning (ELF, `SHT_NULL`).
+pub const SHT_NULL: u64 = 0;
 
-/// Section that takes no place in the file (ELF, SHT_NOBITS).
-pub const SHT_NOBITS: u32 = 8;
+/// Section that takes no place in the file (ELF, `SHT_NOBITS`).
+pub const SHT_NOBITS: u64 = 8;
 
 /// Width of an ELF file's numbers (ELF, 1-6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,8 +226,8 @@ impl FileHeader {
         let first = Section::parse(self.class, first.unwrap_or_default());
 
         if self.programs.count == COUNT_IN_SECTION {
-            self.programs.count = first.info;
-            if first.info < COUNT_IN_SECTION {
+            self.programs.count = low32(first.info());
+            if self.programs.count < COUNT_IN_SECTION {
                 // Refused below, with its offset.
                 self.programs.count = 1;
                 self.programs.entry_size = 0;
@@ -235,108 +235,87 @@ impl FileHeader {
         }
         if self.sections.offset == 0 {
             self.sections.count = 0;
-        } else if self.sections.count == 0 && first.size >= RESERVED_INDEX {
+        } else if self.sections.count == 0 && first.size() >= RESERVED_INDEX {
             // More than 2^32 sections are in no file.
-            self.sections.count = u32::try_from(first.size).unwrap_or(u32::MAX);
+            self.sections.count = u32::try_from(first.size()).unwrap_or(u32::MAX);
         }
         if self.name_index == INDEX_IN_SECTION && known {
-            self.name_index = first.link;
+            self.name_index = low32(first.link());
         }
         self.programs.check(program_len, file_size, report)?;
         self.sections.check(section_len, file_size, report)
     }
 }
 
-/// A program header (ELF, 2-2).
-#[derive(Clone, Copy, Debug)]
-pub struct Program {
-    /// Type of the segment.
-    pub kind: u32,
-    /// Offset of its contents, in bytes.
-    pub offset: u64,
-    /// Virtual address.
-    pub vaddr: u64,
-    /// Physical address.
-    pub paddr: u64,
-    /// Bytes in the file.
-    pub file_size: u64,
-    /// Bytes in memory.
-    pub memory_size: u64,
-}
+/// Makes a header of numbers whose fields are read once and asked by name.
+macro_rules! header {
+    (
+        $(#[$meta:meta])* $name:ident;
+        $($(#[$doc:meta])* $field:ident = $index:literal: $elf32:expr, $elf64:expr;)*
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name([u64; [$($index),*].len()]);
 
-impl Program {
-    /// Reads an entry, which is as long as its class says.
-    #[must_use]
-    pub fn parse(class: Class, bytes: &[u8]) -> Self {
-        const FIELDS: [Field; 6] = [
-            [(0, 4), (0, 4)],   // p_type
-            [(4, 4), (8, 8)],   // p_offset
-            [(8, 4), (16, 8)],  // p_vaddr
-            [(12, 4), (24, 8)], // p_paddr
-            [(16, 4), (32, 8)], // p_filesz
-            [(20, 4), (40, 8)], // p_memsz
-        ];
-        let [kind, offset, vaddr, paddr, file_size, memory_size] = read(class, bytes, &FIELDS);
-        Self {
-            kind: low32(kind),
-            offset,
-            vaddr,
-            paddr,
-            file_size,
-            memory_size,
+        impl $name {
+            /// Reads an entry, which is as long as its class says.
+            #[must_use]
+            pub fn parse(class: Class, bytes: &[u8]) -> Self {
+                Self(read(class, bytes, &[$([$elf32, $elf64]),*]))
+            }
+
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $field(&self) -> u64 {
+                self.0[$index]
+            })*
         }
-    }
+    };
 }
 
-/// A section header (ELF, 1-9).
-#[derive(Clone, Copy, Debug)]
-pub struct Section {
-    /// Type of the section.
-    pub kind: u32,
-    /// Address in memory, 0 for a section that is not part of the image.
-    pub addr: u64,
+header! {
+    /// A program header (ELF, 2-2).
+    Program;
+    /// Type of the segment.
+    kind = 0: (0, 4), (0, 4);
     /// Offset of its contents, in bytes.
-    pub offset: u64,
+    offset = 1: (4, 4), (8, 8);
+    /// Virtual address.
+    vaddr = 2: (8, 4), (16, 8);
+    /// Physical address.
+    paddr = 3: (12, 4), (24, 8);
+    /// Bytes in the file.
+    file_size = 4: (16, 4), (32, 8);
+    /// Bytes in memory.
+    memory_size = 5: (20, 4), (40, 8);
+}
+
+header! {
+    /// A section header (ELF, 1-9).
+    Section;
+    /// Type of the section.
+    kind = 0: (4, 4), (4, 4);
+    /// Address in memory, 0 for a section that is not part of the image.
+    addr = 1: (12, 4), (16, 8);
+    /// Offset of its contents, in bytes.
+    offset = 2: (16, 4), (24, 8);
     /// Bytes.
-    pub size: u64,
+    size = 3: (20, 4), (32, 8);
     /// Index of a related section.
-    pub link: u32,
+    link = 4: (24, 4), (40, 4);
     /// More, by type.
-    pub info: u32,
+    info = 5: (28, 4), (44, 4);
     /// Alignment in bytes.
-    pub align: u64,
+    align = 6: (32, 4), (48, 8);
 }
 
 impl Section {
-    /// Reads an entry, which is as long as its class says.
-    #[must_use]
-    pub fn parse(class: Class, bytes: &[u8]) -> Self {
-        const FIELDS: [Field; 7] = [
-            [(4, 4), (4, 4)],   // sh_type
-            [(12, 4), (16, 8)], // sh_addr
-            [(16, 4), (24, 8)], // sh_offset
-            [(20, 4), (32, 8)], // sh_size
-            [(24, 4), (40, 4)], // sh_link
-            [(28, 4), (44, 4)], // sh_info
-            [(32, 4), (48, 8)], // sh_addralign
-        ];
-        let [kind, addr, offset, size, link, info, align] = read(class, bytes, &FIELDS);
-        Self {
-            kind: low32(kind),
-            addr,
-            offset,
-            size,
-            link: low32(link),
-            info: low32(info),
-            align,
-        }
-    }
-
     /// Tells whether the loader has to load it beside the segments: it has
     /// contents and nobody gave it an address.
     #[must_use]
     pub fn needs_loading(&self) -> bool {
-        self.addr == 0 && self.size != 0 && self.kind != SHT_NULL && self.kind != SHT_NOBITS
+        let empty = self.size() == 0 || self.kind() == SHT_NULL || self.kind() == SHT_NOBITS;
+        self.addr() == 0 && !empty
     }
 
     /// Writes `addr`, a physical address, into an entry.
@@ -375,11 +354,11 @@ pub fn check_section(
     file_size: u32,
     report: &mut impl Report,
 ) -> Outcome<SectionPart> {
-    let align = u32::try_from(section.align.max(1)).unwrap_or(0);
+    let align = u32::try_from(section.align().max(1)).unwrap_or(0);
     if !align.is_power_of_two() {
-        return Err(report.refuse2(Kind::SectionAlign, index.into(), section.align));
+        return Err(report.refuse2(Kind::SectionAlign, index.into(), section.align()));
     }
-    let Section { offset, size, .. } = *section;
+    let (offset, size) = (section.offset(), section.size());
     match file_range(offset, size, file_size) {
         Some(range) => Ok(SectionPart { range, align }),
         None => Err(report.refuse3(Kind::SectionRange, index.into(), offset, size)),

@@ -116,13 +116,13 @@ impl<'a> Header<'a> {
         let mut rest = window.get(..SEARCH_LEN).unwrap_or(window);
         let mut offset = 0u32;
         while let Some(fixed) = rest.first_chunk::<FIXED_LEN>() {
-            let [magic, architecture, length, checksum] =
-                [0, 4, 8, 12].map(|field| u32_at(fixed, field));
-            let sum = magic
-                .wrapping_add(architecture)
+            let length = u32_at(fixed, 8);
+            let sum = MAGIC
+                .wrapping_add(ARCHITECTURE_I386)
                 .wrapping_add(length)
-                .wrapping_add(checksum);
-            if magic == MAGIC && architecture == ARCHITECTURE_I386 && sum == 0 {
+                .wrapping_add(u32_at(fixed, 12));
+            let known = u32_at(fixed, 0) == MAGIC && u32_at(fixed, 4) == ARCHITECTURE_I386;
+            if known && sum == 0 {
                 return match rest.get(..index(length)) {
                     Some(bytes) if length >= MIN_LEN => Ok(Self { offset, bytes }),
                     _ => {
