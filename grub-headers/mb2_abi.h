@@ -134,8 +134,8 @@ MB2_ABI void mb2_grub_fatal (const char *file, uint32_t line);
 /* Stops the processor for good; never returns.  */
 MB2_ABI void mb2_grub_halt (void);
 
-/* Sets grub_errno and its text.  FORMAT takes NAME first unless that is
-   NULL, then up to six values as long long.  */
+/* Sets grub_errno and its text.  FORMAT takes NAME and up to six values as
+   long long; without NAME it takes one value at most.  */
 MB2_ABI void mb2_grub_error (uint32_t code, const char *format,
                              const char *name, const uint64_t *values);
 /* The pending error, 0 for none.  */

@@ -57,7 +57,7 @@ mb2_grub_error (uint32_t code, const char *format, const char *name,
   if (name)
     grub_error (code, format, name, v[0], v[1], v[2], v[3], v[4], v[5]);
   else
-    grub_error (code, format, v[0], v[1], v[2], v[3], v[4], v[5]);
+    grub_error (code, format, v[0]);
 }
 
 MB2_SHIM (uint32_t, mb2_grub_errno, (void), return grub_errno)
