@@ -113,7 +113,7 @@ const LAST_INFORMATION: u32 = 21;
 /// Tags as they are met, before the decisions that need all of them.
 struct Seen {
     /// The first fields of the last tag of each known type, by type.
-    fields: [[u32; 4]; KNOWN_TYPES],
+    fields: [u32; KNOWN_TYPES * 4],
     /// One bit for each type that was met.
     met: u32,
     console: Console,
@@ -132,7 +132,7 @@ impl LoadParams {
     /// does not know; [`Kind::PlacementAlign`]; [`Kind::NoEntryTag`].
     pub fn new(header: &Header<'_>, machine: Machine, report: &mut impl Report) -> Outcome<Self> {
         let mut seen = Seen {
-            fields: [[0; 4]; KNOWN_TYPES],
+            fields: [0; KNOWN_TYPES * 4],
             met: 0,
             console: Console::EGA_TEXT,
         };
@@ -188,11 +188,13 @@ impl Seen {
     /// The first fields of the last tag of a type.
     fn get(&self, kind: TagType) -> Option<&[u32; 4]> {
         let met = self.met >> kind.0 & 1 != 0;
-        self.fields.get(usize::from(kind.0)).filter(|_| met)
+        let (fields, _) = self.fields.as_chunks();
+        fields.get(usize::from(kind.0)).filter(|_| met)
     }
 
     fn take(&mut self, tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
-        let Some(fields) = self.fields.get_mut(usize::from(tag.kind.0)) else {
+        let (all, _) = self.fields.as_chunks_mut::<4>();
+        let Some(fields) = all.get_mut(usize::from(tag.kind.0)) else {
             return if tag.optional {
                 Ok(())
             } else {
