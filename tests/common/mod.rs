@@ -17,6 +17,7 @@ pub(crate) mod images;
 pub(crate) mod information;
 pub(crate) mod low;
 pub(crate) mod platform;
+pub(crate) mod reference;
 pub(crate) mod relocator;
 pub(crate) mod world;
 
