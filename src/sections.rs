@@ -12,7 +12,8 @@ use crate::wire::elf::{self, FileHeader, HeaderTable, Section, SectionPart};
 
 /// The end of the file, read in one piece: a page-aligned chunk whose bytes
 /// lie at their file offset modulo the page, so that most sections may stay
-/// where they are.
+/// where they are. One without bytes is no tail.
+#[derive(Default)]
 struct Tail {
     /// Offset in the file of its first byte.
     start: u32,
@@ -52,8 +53,7 @@ impl<P: Platform> Load<'_, P> {
                 continue;
             }
             let part = elf::check_section(&section, number, self.file.size(), self.platform)?;
-            let stays = tail.as_ref().and_then(|tail| tail.address(&part));
-            let address = match stays {
+            let address = match tail.address(&part) {
                 Some(address) => address,
                 None => self.section(&part)?,
             };
@@ -71,12 +71,7 @@ impl<P: Platform> Load<'_, P> {
     /// Reads from `start` to the end of the section table, and copies the
     /// table to `headers`. When the table lies before, or that much memory is
     /// not free, only the table is read.
-    fn tail(
-        &mut self,
-        table: &HeaderTable,
-        start: u32,
-        headers: &mut [u8],
-    ) -> Outcome<Option<Tail>> {
+    fn tail(&mut self, table: &HeaderTable, start: u32, headers: &mut [u8]) -> Outcome<Tail> {
         let offset = table.offset();
         let end = offset.saturating_add(table.len());
         let lead = start & (PAGE - 1);
@@ -93,14 +88,14 @@ impl<P: Platform> Load<'_, P> {
             self.file.read(self.platform, start, bytes)?;
             copy(headers, bytes.get(index(inside)..).unwrap_or_default());
             let address = chunk.target.0.saturating_add(lead);
-            return Ok(Some(Tail {
+            return Ok(Tail {
                 start,
                 end,
                 address,
-            }));
+            });
         }
         self.file.read(self.platform, offset, headers)?;
-        Ok(None)
+        Ok(Tail::default())
     }
 
     /// Loads a section into a chunk of its own and returns its address.

@@ -86,6 +86,14 @@ impl<P: Platform> Default for Tags<P> {
 }
 
 impl<P: Platform> Tags<P> {
+    /// The first `len` bytes of a buffer that tags were written to.
+    pub fn new(buffer: P::Buffer, len: usize) -> Self {
+        Self {
+            buffer: Some(buffer),
+            len,
+        }
+    }
+
     /// The tags, in the order in which they came.
     pub fn bytes(&self) -> &[u8] {
         let tags: &[u8] = self.buffer.as_deref().unwrap_or_default();

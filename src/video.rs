@@ -2,7 +2,7 @@
 //! The screen that the kernel inherits, asked for when it is started.
 
 use crate::error::Outcome;
-use crate::info::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, VbeInfo};
+use crate::info::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, VbeInfo, Writer};
 use crate::params::LoadParams;
 use crate::plan::console;
 use crate::platform::{Platform, Screen};
@@ -26,6 +26,9 @@ const TEXT_MODEL: u8 = 0;
 /// Where EGA text lies, physical address.
 const EGA_TEXT: u64 = 0xb_8000;
 
+/// Room for both tags: VBE, and a framebuffer with a full palette.
+const TAGS_LEN: usize = 2048;
+
 /// Most colours of a palette.
 const MAX_COLORS: usize = 256;
 
@@ -45,12 +48,13 @@ pub fn take_over<P: Platform>(platform: &mut P, params: &LoadParams) -> Outcome<
     {
         platform.print_error();
     }
-    let mut tags = Tags::default();
+    let mut tags = platform.alloc(TAGS_LEN)?;
+    let mut out = Writer::new(&mut tags);
     let mut palette = platform.alloc(MAX_COLORS.saturating_mul(3))?;
     let mut framebuffer = None;
     if platform.has_video_driver() {
         platform.palette(&mut palette);
-        vbe(platform, &mut tags)?;
+        vbe(platform, &mut out)?;
         match platform.finish_video() {
             Ok(screen) => framebuffer = Some(graphics(&screen, &palette)),
             Err(_) => platform.print_error(),
@@ -59,9 +63,10 @@ pub fn take_over<P: Platform>(platform: &mut P, params: &LoadParams) -> Outcome<
         framebuffer = text(platform)?;
     }
     if let Some(framebuffer) = framebuffer {
-        tags.append(platform, &|out| framebuffer.write(out))?;
+        framebuffer.write(&mut out);
     }
-    Ok(tags)
+    let len = out.len();
+    Ok(Tags::new(tags, len))
 }
 
 /// The screen of a graphics mode.
@@ -81,7 +86,7 @@ fn graphics<'a>(screen: &Screen, palette: &'a [u8]) -> Framebuffer<'a> {
 }
 
 /// Writes VBE's tag; a call that fails means that there is nothing to tell.
-fn vbe<P: Platform>(platform: &mut P, tags: &mut Tags<P>) -> Outcome {
+fn vbe<P: Platform>(platform: &mut P, out: &mut Writer<'_>) -> Outcome {
     let mut controller = platform.alloc(VBE_CONTROLLER_LEN)?;
     if !platform.vbe_controller(&mut controller) {
         return Ok(());
@@ -89,13 +94,14 @@ fn vbe<P: Platform>(platform: &mut P, tags: &mut Tags<P>) -> Outcome {
     let Some((mode, info)) = current_mode(platform)? else {
         return Ok(());
     };
-    let vbe = VbeInfo {
+    VbeInfo {
         mode: crate::units::low16(mode.into()),
         interface: platform.vbe_interface(),
         controller: &controller,
         info: &info,
-    };
-    tags.append(platform, &|out| vbe.write(out))
+    }
+    .write(out);
+    Ok(())
 }
 
 /// The text screen, if the current mode is one.
