@@ -38,6 +38,7 @@ pub(crate) fn compile(tree: &Tree, workspace: &Path, work: &Path) -> Result<Vec<
             .args(&tree.cppflags)
             .args(&tree.cflags)
             .args(["-Werror", "-ffreestanding"])
+            .args(["-ffunction-sections", "-fdata-sections"])
             .args(tree.own_includes())
             .arg(format!("-I{}", workspace.join("grub-headers").display()))
             .arg(format!("-DGRUB_FILE=\"{PLACE_IN_TREE}/{source}\""))

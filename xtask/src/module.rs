@@ -158,7 +158,13 @@ impl Job<'_> {
         let rust_object = self.rust_object(work)?;
         let module = work.join("multiboot2.mod");
         let mut link = self.linker();
-        link.args(["-r", "-d", "-o"]).arg(&module);
+        // Wrappers that the Rust half does not call stay out; what GRUB itself
+        // calls is kept by the script.
+        link.args(["-r", "-d", "--gc-sections"])
+            .args(["-e", "mb2_rs_boot", "-T"])
+            .arg(self.workspace.join("module-glue/merge.ld"))
+            .arg("-o")
+            .arg(&module);
         link.args(glue::compile(self.tree, self.workspace, work)?)
             .arg(&rust_object);
         run(&mut link, &work.join("link-module.log"))?;
