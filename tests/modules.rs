@@ -255,6 +255,23 @@ fn modules_stay_where_they_are_beside_boot_services() {
 }
 
 #[test]
+fn a_chunk_that_would_have_to_move_is_refused_beside_boot_services() {
+    // D25: the firmware owns what lies in the way.
+    let header = images::keeping(HeaderBuilder::new());
+    let kernel = images::bytes(&images::elf_at(Class::Elf64, LOW_BASE, &header));
+    let mut fake = Fake::in_place(Firmware::Efi64).file("/one", &noise(1, 0x1234));
+    let no_room = |fault| matches!(fault, Fault::Ours(e) if e.kind == Kind::NoRoom);
+    fake.world.finds.set(Finds::Moved);
+    assert!(no_room(fake.load(&kernel).unwrap_err()));
+    assert!(fake.empty());
+    fake.world.finds.set(Finds::Direct);
+    fake.load(&kernel).unwrap();
+    fake.world.finds.set(Finds::Moved);
+    assert!(no_room(fake.module2(&["/one"]).unwrap_err()));
+    assert!(fake.balanced());
+}
+
+#[test]
 #[ignore = "known fault: boot moves what placement refused"]
 fn a_refused_chunk_is_not_moved_over_what_lies_there() {
     // GRUB takes no single chunk back, and moves all of them at the end.

@@ -23,7 +23,7 @@ pub(crate) struct Meaning {
 }
 
 /// Free memory that an image may have on a small fake PC, the end not inside;
-/// below 1 MiB comes last, and loses a page to the code that jumps.
+/// below 1 MiB comes last.
 pub(crate) const HIGH: (N, N) = (0x10_0000, 0x100_0000);
 pub(crate) const LOW: (N, N) = (0x1000, 0x9_fc00);
 
@@ -100,7 +100,7 @@ pub(crate) fn read(file: &[u8]) -> Option<Meaning> {
 
 fn place(size: N, [min, max, align, preference]: [N; 4]) -> Option<N> {
     let align = align.max(1);
-    let places = [HIGH, (2 * LOW.0, LOW.1)].map(|(start, end)| {
+    let places = [HIGH, LOW].map(|(start, end)| {
         let lowest = start.max(min).next_multiple_of(align);
         let highest = end.min(max).checked_sub(size)? / align * align;
         (lowest <= highest).then_some([lowest, highest][usize::from(preference == 2)])
