@@ -72,7 +72,7 @@ struct mb2_boot_device
   uint32_t numbers[2];
 };
 
-/* Answer of the APM BIOS.  */
+/* Answer of the APM BIOS, as the boot information has it.  */
 struct mb2_apm
 {
   uint16_t version;
@@ -211,7 +211,7 @@ MB2_ABI uint32_t mb2_grub_video_finish (struct mb2_video *video);
 
 /* BIOS only.  0 means absent or failed.  */
 MB2_ABI uint32_t mb2_grub_boot_device (struct mb2_boot_device *device);
-MB2_ABI uint32_t mb2_grub_apm (struct mb2_apm *apm);
+MB2_ABI uint32_t mb2_grub_apm (uint8_t *apm20);
 MB2_ABI uint32_t mb2_grub_vbe_controller (void *info512);
 MB2_ABI uint32_t mb2_grub_vbe_mode (uint32_t *mode);
 MB2_ABI uint32_t mb2_grub_vbe_mode_info (uint32_t mode, void *info256);

@@ -34,20 +34,23 @@ mb2_grub_boot_device (struct mb2_boot_device *device)
 }
 
 MB2_ABI uint32_t
-mb2_grub_apm (struct mb2_apm *apm)
+mb2_grub_apm (uint8_t *apm20)
 {
   struct grub_apm_info info;
+  struct mb2_apm apm;
+  _Static_assert (sizeof (apm) == 20, "see mb2_abi.h and src/info/firmware.rs");
   if (!grub_apm_get_info (&info))
     return 0;
-  apm->version = info.version;
-  apm->cseg = info.cseg;
-  apm->offset = info.offset;
-  apm->cseg_16 = info.cseg_16;
-  apm->dseg = info.dseg;
-  apm->flags = info.flags;
-  apm->cseg_len = info.cseg_len;
-  apm->cseg_16_len = info.cseg_16_len;
-  apm->dseg_len = info.dseg_len;
+  apm.version = info.version;
+  apm.cseg = info.cseg;
+  apm.offset = info.offset;
+  apm.cseg_16 = info.cseg_16;
+  apm.dseg = info.dseg;
+  apm.flags = info.flags;
+  apm.cseg_len = info.cseg_len;
+  apm.cseg_16_len = info.cseg_16_len;
+  apm.dseg_len = info.dseg_len;
+  grub_memcpy (apm20, &apm, sizeof (apm));
   return 1;
 }
 

@@ -80,7 +80,7 @@ impl<P: Platform> Information<'_, P> {
         out.tag(InfoType::COMMAND_LINE, &[], &kernel.command_line);
         out.tag(InfoType::LOADER_NAME, &[], platform.loader_name());
         if let Some(apm) = platform.apm() {
-            apm.write(out);
+            out.tag(InfoType::APM, &[], &apm);
         }
         out.bytes(kernel.modules.bytes());
         if let Some(map) = &self.map {

@@ -349,21 +349,9 @@ impl Platform for Grub {
         if !BIOS {
             return None;
         }
-        let mut a = sys::mb2_apm::default();
-        // SAFETY: `a` is writable.
-        (unsafe { sys::mb2_grub_apm(&raw mut a) } != 0).then_some(Apm {
-            version: a.version,
-            cseg: a.cseg,
-            offset: a.offset,
-            rest: [
-                a.cseg_16,
-                a.dseg,
-                a.flags,
-                a.cseg_len,
-                a.cseg_16_len,
-                a.dseg_len,
-            ],
-        })
+        let mut apm = [0; 20];
+        // SAFETY: room for the structure, which is made of bytes in C's eyes.
+        (unsafe { sys::mb2_grub_apm(apm.as_mut_ptr()) } != 0).then_some(apm)
     }
 
     #[doc(alias = "grub_mmap_get_lower")]

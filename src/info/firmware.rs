@@ -4,33 +4,10 @@
 use super::{InfoType, Writer};
 use crate::units::low32;
 
-/// Answer of the APM BIOS (Multiboot2, 3.6.10).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Apm {
-    /// Version of the interface.
-    pub version: u16,
-    /// Protected-mode 32-bit code segment.
-    pub cseg: u16,
-    /// Offset of the entry point.
-    pub offset: u32,
-    /// The remaining fields in the order of the tag: 16-bit code segment, data
-    /// segment, flags, and the lengths of the three segments.
-    pub rest: [u16; 6],
-}
-
-impl Apm {
-    /// Writes the tag.
-    pub fn write(&self, out: &mut Writer<'_>) {
-        let start = out.begin(InfoType::APM);
-        out.u16(self.version);
-        out.u16(self.cseg);
-        out.u32(self.offset);
-        for field in self.rest {
-            out.u16(field);
-        }
-        out.end(start);
-    }
-}
+/// Answer of the APM BIOS, in the layout of the tag: version, 32-bit code
+/// segment, entry point (4 bytes), 16-bit code segment, data segment, flags,
+/// and the lengths of the three segments (Multiboot2, 3.6.10).
+pub type Apm = [u8; 20];
 
 /// Physical addresses that UEFI gave to GRUB (Multiboot2, 3.6.13 to 3.6.22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

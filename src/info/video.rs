@@ -2,6 +2,7 @@
 //! Tags about the screen: framebuffer and VBE.
 
 use super::{InfoType, Writer};
+use crate::units::low32;
 
 /// Bytes of VBE's controller information (Multiboot2, 3.6.11).
 pub const VBE_CONTROLLER_LEN: usize = 512;
@@ -24,11 +25,10 @@ pub struct VbeInfo<'a> {
 impl VbeInfo<'_> {
     /// Writes the tag.
     pub fn write(&self, out: &mut Writer<'_>) {
+        let [segment, offset, len] = self.interface.map(u32::from);
         let start = out.begin(InfoType::VBE);
-        out.u16(self.mode);
-        for field in self.interface {
-            out.u16(field);
-        }
+        // Four numbers of 16 bits.
+        out.words(&[u32::from(self.mode) | segment << 16, offset | len << 16]);
         out.bytes(self.controller);
         out.bytes(self.info);
         out.end(start);
@@ -60,16 +60,17 @@ pub struct Framebuffer<'a> {
 impl Framebuffer<'_> {
     /// Writes the tag.
     pub fn write(&self, out: &mut Writer<'_>) {
-        let start = out.begin(InfoType::FRAMEBUFFER);
-        out.u64(self.address);
-        out.words(&self.pitch_width_height);
-        out.u8(self.bpp);
-        out.u8(match self.pixels {
+        let kind = match self.pixels {
             Pixels::Indexed(_) => 0,
             Pixels::Rgb(_) => 1,
             Pixels::EgaText => 2,
-        });
-        out.u16(0);
+        };
+        let [pitch, width, height] = self.pitch_width_height;
+        let (low, high) = (low32(self.address), low32(self.address >> 32));
+        // Bits of a pixel and kind are bytes, and 16 bits are reserved.
+        let last = u32::from(self.bpp) | kind << 8;
+        let start = out.begin(InfoType::FRAMEBUFFER);
+        out.words(&[low, high, pitch, width, height, last]);
         match &self.pixels {
             Pixels::Indexed(palette) => {
                 out.u16(u16::try_from(palette.len() / 3).unwrap_or_default());

@@ -56,11 +56,6 @@ impl<'a> Writer<'a> {
         self.room(len).fill(0);
     }
 
-    /// Appends a byte.
-    pub fn u8(&mut self, value: u8) {
-        self.bytes(&[value]);
-    }
-
     /// Appends a 16-bit number.
     pub fn u16(&mut self, value: u16) {
         self.bytes(&value.to_le_bytes());
@@ -68,11 +63,6 @@ impl<'a> Writer<'a> {
 
     /// Appends a 32-bit number.
     pub fn u32(&mut self, value: u32) {
-        self.bytes(&value.to_le_bytes());
-    }
-
-    /// Appends a 64-bit number.
-    pub fn u64(&mut self, value: u64) {
         self.bytes(&value.to_le_bytes());
     }
 
