@@ -239,13 +239,13 @@ kinds! {
     SectionAlign = "o" "%s: section %llu: alignment 0x%llx is not a power of two";
     /// `header_addr` and the header's offset, which do not fit (Multiboot2,
     /// 3.1.5).
-    HeaderAddr = "o" "%s: address tag: header_addr 0x%llx does not fit offset 0x%llx";
+    HeaderAddr = "o" "%s: header_addr 0x%llx does not fit offset 0x%llx";
     /// `load_end_addr` and `load_addr` (Multiboot2, 3.1.5).
-    LoadEnd = "o" "%s: address tag: load_end_addr 0x%llx is not above 0x%llx";
+    LoadEnd = "o" "%s: load_end_addr 0x%llx is not above 0x%llx";
     /// `bss_end_addr` and the end of what is loaded (Multiboot2, 3.1.5).
-    BssEnd = "o" "%s: address tag: bss_end_addr 0x%llx is below load end 0x%llx";
+    BssEnd = "o" "%s: bss_end_addr 0x%llx is below load end 0x%llx";
     /// End and start of a flat image that is empty or ends above 4 GiB.
-    ImageEnd = "o" "%s: address tag: image end 0x%llx is not in 0x%llx-4 GiB";
+    ImageEnd = "o" "%s: image end 0x%llx is not in 0x%llx-4 GiB";
     /// First and last address that are needed, the first that is not free, and
     /// GRUB's type of the memory there, 0 for none.
     NotFree = "o" "%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";

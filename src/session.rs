@@ -11,6 +11,26 @@ use crate::platform::{Chunk, MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
 use crate::units::{PhysAddr, Span, index};
 
+/// Where a session lives between commands. The empty place is all zero, so
+/// that it takes no room in the module's file.
+#[repr(u32)]
+pub enum Place<P: Platform> {
+    /// No kernel is loaded.
+    Empty,
+    /// A kernel is loaded.
+    Full(Session<P>),
+}
+
+impl<P: Platform> Place<P> {
+    /// The loaded kernel, if there is one.
+    pub fn session(&mut self) -> Option<&mut Session<P>> {
+        match self {
+            Self::Empty => None,
+            Self::Full(session) => Some(session),
+        }
+    }
+}
+
 /// A kernel that is ready to start, with its modules.
 pub struct Session<P: Platform> {
     /// What the kernel is told.

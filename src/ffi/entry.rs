@@ -5,8 +5,10 @@
 use super::grub::{Args, Grub, answer};
 use super::{global, sys};
 use crate::error::Outcome;
+use crate::session::Place;
 use crate::{boot, load};
 use core::ffi::{c_char, c_int};
+use core::mem;
 
 /// The command `multiboot2`.
 ///
@@ -29,23 +31,21 @@ unsafe extern "C" fn mb2_rs_multiboot2(argc: c_int, argv: *mut *mut c_char) -> u
 unsafe extern "C" fn mb2_rs_module2(argc: c_int, argv: *mut *mut c_char) -> u32 {
     // SAFETY: by this function's contract.
     let args = unsafe { Args::new(argc, argv) };
-    answer(global::with(|session| {
-        load::module(&mut Grub, session.as_mut(), &args)
+    answer(global::with(|place| {
+        load::module(&mut Grub, place.session(), &args)
     }))
 }
 
 /// The callback of `boot`; returns only when that fails.
 #[unsafe(no_mangle)]
 extern "C" fn mb2_rs_boot() -> u32 {
-    answer(global::with(|session| {
-        boot::boot(&mut Grub, session.as_mut())
-    }))
+    answer(global::with(|place| boot::boot(&mut Grub, place.session())))
 }
 
 /// The callback for unloading: frees everything.
 #[unsafe(no_mangle)]
 extern "C" fn mb2_rs_unload() {
-    let session = global::with(|session| Ok(session.take()));
+    let session = global::with(|place| Ok(mem::replace(place, Place::Empty)));
     drop(session);
 }
 
@@ -54,7 +54,7 @@ extern "C" fn mb2_rs_unload() {
 fn multiboot2(args: &Args) -> Outcome {
     let session = load::kernel(&mut Grub, args)?;
     global::with(|place| {
-        *place = Some(session);
+        *place = Place::Full(session);
         Ok(())
     })?;
     // SAFETY: the callbacks that GRUB gets are the glue's own.

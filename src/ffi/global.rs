@@ -3,7 +3,7 @@
 
 use super::grub::Grub;
 use crate::error::{Kind, Outcome, Report};
-use crate::session::Session;
+use crate::session::Place;
 use core::cell::{Cell, RefCell};
 use core::ffi::c_char;
 use core::ptr;
@@ -11,7 +11,7 @@ use core::ptr;
 /// State of the loader. Re-entry is answered, not undefined.
 struct Global {
     /// The loaded kernel, if there is one.
-    session: RefCell<Option<Session<Grub>>>,
+    session: RefCell<Place<Grub>>,
     /// What errors call the file: an argument of the running command, or NULL.
     name: Cell<*const c_char>,
 }
@@ -21,7 +21,7 @@ struct Global {
 unsafe impl Sync for Global {}
 
 static GLOBAL: Global = Global {
-    session: RefCell::new(None),
+    session: RefCell::new(Place::Empty),
     name: Cell::new(ptr::null()),
 };
 
@@ -32,7 +32,7 @@ fn global() -> &'static Global {
 }
 
 /// Runs `work` with the session.
-pub(super) fn with<T>(work: impl FnOnce(&mut Option<Session<Grub>>) -> Outcome<T>) -> Outcome<T> {
+pub(super) fn with<T>(work: impl FnOnce(&mut Place<Grub>) -> Outcome<T>) -> Outcome<T> {
     match global().session.try_borrow_mut() {
         Ok(mut session) => work(&mut session),
         Err(_) => Err(Grub.refuse(Kind::Busy)),
