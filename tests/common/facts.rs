@@ -32,12 +32,14 @@ pub(crate) const RSDP_NEW: &[u8] = b"RSD PTR iFAKE  \x02\x00\x10\x0f\x00\
 /// A network interface without an acknowledgement, and one with it.
 pub(crate) const ACKNOWLEDGEMENT: &[u8] = &[2, 1, 6, 0, 0x39, 3, 0xf3, 0x26, 0xff];
 
-pub(crate) const APM: Apm = Apm {
-    version: 0x102,
-    cseg: 0xf000,
-    offset: 0x5678,
-    rest: [0xf001, 0x40, 3, 0xfff0, 0xfff1, 0xfff2],
-};
+/// APM's answer in the layout of its tag: version 1.2, code segment, offset,
+/// 16-bit code segment, data segment, flags, lengths.
+#[rustfmt::skip]
+pub(crate) const APM: Apm = [
+    0x02, 0x01, 0x00, 0xf0, 0x78, 0x56, 0x00, 0x00,
+    0x01, 0xf0, 0x40, 0x00, 0x03, 0x00,
+    0xf0, 0xff, 0xf1, 0xff, 0xf2, 0xff,
+];
 
 pub(crate) const SYSTEM_TABLE: u64 = 0x3f_ee01_8000;
 pub(crate) const IMAGE_HANDLE: u64 = 0x3f_de4f_7118;

@@ -31,12 +31,7 @@ impl Expected {
     }
 
     pub(crate) fn apm(self) -> Self {
-        let mut bytes = Vec::new();
-        bytes.extend(APM.version.to_le_bytes());
-        bytes.extend(APM.cseg.to_le_bytes());
-        bytes.extend(APM.offset.to_le_bytes());
-        bytes.extend(APM.rest.iter().flat_map(|field| field.to_le_bytes()));
-        self.tag(10, &[], &bytes)
+        self.tag(10, &[], &APM)
     }
 
     pub(crate) fn memory_map(self, map: &[u8]) -> Self {
