@@ -167,7 +167,7 @@ impl Kind {
 
 impl Code {
     /// The class that a row's letter stands for.
-    pub(crate) fn of(letter: u8) -> Self {
+    pub(crate) const fn of(letter: u8) -> Self {
         match letter.to_ascii_uppercase() {
             b'A' => Self::BadArgument,
             b'F' => Self::FileRead,

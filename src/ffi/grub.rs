@@ -110,20 +110,33 @@ fn pending_error() -> u32 {
     unsafe { sys::mb2_grub_errno() }
 }
 
-impl Report for Grub {
-    #[doc(alias = "grub_error")]
-    #[inline(never)] // many callers, none of them hurried
-    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
-        use sys::grub_err_t as e;
-        let (letter, text) = kind.row();
-        let code = match Code::of(letter) {
+/// GRUB's error numbers by the low bits of a class's letter.
+const CODES: [u8; 32] = {
+    use sys::grub_err_t as e;
+    let mut codes = [0; 32];
+    let mut letter = b'A';
+    while letter <= b'Z' {
+        codes[(letter & 0x1f) as usize] = match Code::of(letter) {
             Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
             Code::BadOs => e::GRUB_ERR_BAD_OS,
             Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
             Code::FileRead => e::GRUB_ERR_FILE_READ_ERROR,
             Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
             Code::Bug => e::GRUB_ERR_BUG,
-        };
+        }
+        .0 as u8;
+        letter += 1;
+    }
+    codes
+};
+
+impl Report for Grub {
+    #[doc(alias = "grub_error")]
+    #[inline(never)] // many callers, none of them hurried
+    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
+        let (letter, text) = kind.row();
+        let code = usize::from(letter & 0x1f);
+        let code = CODES.get(code).copied().unwrap_or_default();
         let name = match global::name() {
             _ if letter.is_ascii_uppercase() => ptr::null(),
             name if name.is_null() => c"multiboot2".as_ptr(),
@@ -134,7 +147,7 @@ impl Report for Grub {
         error::fill(&mut values, numbers);
         // SAFETY: the text has a NUL, the name is an argument of the running
         // command, and the text asks for no more numbers than there are.
-        unsafe { sys::mb2_grub_error(code.0, text, name, values.as_ptr()) };
+        unsafe { sys::mb2_grub_error(code.into(), text, name, values.as_ptr()) };
         Failed
     }
 }
