@@ -20,26 +20,27 @@ pub struct Failed;
 
 /// Where reports go.
 pub trait Report {
-    /// Takes the reason to stop and the numbers of its text, in order.
-    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed;
+    /// Takes the reason to stop and the numbers of its text, in order; the
+    /// rest is 0.
+    fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed;
 
     /// Reports a kind whose text has no number.
     #[inline(never)] // shorter to call than to repeat; so are the next two
     fn refuse(&mut self, kind: Kind) -> Failed {
-        self.report(kind, &[])
+        self.refuse3(kind, 0, 0, 0)
     }
 
     /// Reports a kind with one or two numbers.
     #[inline(never)]
     fn refuse2(&mut self, kind: Kind, a: u64, b: u64) -> Failed {
-        self.report(kind, &[a, b])
+        self.refuse3(kind, a, b, 0)
     }
 
     /// Reports a kind with three numbers.
     #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "shorter to call than a slice")]
     fn refuse3(&mut self, kind: Kind, a: u64, b: u64, c: u64) -> Failed {
-        self.report(kind, &[a, b, c])
+        self.report(kind, &[a, b, c, 0, 0, 0])
     }
 }
 
@@ -64,13 +65,16 @@ pub enum Code {
 /// Most numbers that a text has.
 pub const MAX_VALUES: usize = 6;
 
+/// The numbers of a text.
+pub type Numbers = [u64; MAX_VALUES];
+
 /// A report as a value, for hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What is wrong.
     pub kind: Kind,
     /// The numbers, in the order of the text; the rest is 0.
-    pub values: [u64; MAX_VALUES],
+    pub values: Numbers,
 }
 
 impl Error {
@@ -78,15 +82,10 @@ impl Error {
     #[must_use]
     pub fn new(kind: Kind, numbers: &[u64]) -> Self {
         let mut values = [0; MAX_VALUES];
-        fill(&mut values, numbers);
+        for (value, number) in values.iter_mut().zip(numbers) {
+            *value = *number;
+        }
         Self { kind, values }
-    }
-}
-
-/// Copies as many numbers as both sides have.
-pub(crate) fn fill(values: &mut [u64; MAX_VALUES], numbers: &[u64]) {
-    for (value, number) in values.iter_mut().zip(numbers) {
-        *value = *number;
     }
 }
 
@@ -95,8 +94,11 @@ pub(crate) fn fill(values: &mut [u64; MAX_VALUES], numbers: &[u64]) {
 pub struct Kept(pub Option<Error>);
 
 impl Report for Kept {
-    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
-        self.0 = Some(Error::new(kind, numbers));
+    fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed {
+        self.0 = Some(Error {
+            kind,
+            values: *numbers,
+        });
         Failed
     }
 }

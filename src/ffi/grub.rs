@@ -5,7 +5,7 @@ use super::buffer::Buffer;
 use super::file::File;
 use super::relocator::Relocator;
 use super::{global, sys};
-use crate::error::{self, Code, Failed, Kind, MAX_VALUES, Outcome, Report};
+use crate::error::{Code, Failed, Kind, Numbers, Outcome, Report};
 use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
@@ -133,7 +133,7 @@ const CODES: [u8; 32] = {
 impl Report for Grub {
     #[doc(alias = "grub_error")]
     #[inline(never)] // many callers, none of them hurried
-    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
+    fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed {
         let (letter, text) = kind.row();
         let code = usize::from(letter & 0x1f);
         let code = CODES.get(code).copied().unwrap_or_default();
@@ -143,11 +143,9 @@ impl Report for Grub {
             name => name,
         };
         let text = text.as_ptr().cast();
-        let mut values = [0; MAX_VALUES];
-        error::fill(&mut values, numbers);
         // SAFETY: the text has a NUL, the name is an argument of the running
         // command, and the text asks for no more numbers than there are.
-        unsafe { sys::mb2_grub_error(code.into(), text, name, values.as_ptr()) };
+        unsafe { sys::mb2_grub_error(code.into(), text, name, numbers.as_ptr()) };
         Failed
     }
 }

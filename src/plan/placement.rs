@@ -238,7 +238,7 @@ impl<B: Bytes> FreeMemory<B> {
                 kind = found;
             }
         }
-        let numbers = [wanted.first, wanted.last, at, kind];
+        let numbers = [wanted.first, wanted.last, at, kind, 0, 0];
         Err(report.report(Kind::NotFree, &numbers.map(u64::from)))
     }
 }
