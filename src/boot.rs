@@ -136,11 +136,11 @@ fn write<P: Platform>(
     info.write(platform, &mut counter);
     info::close(&mut counter);
     let request = Request::lowest(short(counter.len()), INFO_ALIGN);
-    let chunk = memory.place(platform, &request, Whose::Other)?;
-    let mut out = Writer::new(chunk.bytes);
+    let target = memory.place(platform, &request, Whose::Other)?;
+    let mut out = Writer::new(memory.bytes());
     info.write(platform, &mut out);
     info::close(&mut out);
-    Ok(chunk.target.0)
+    Ok(target.0)
 }
 
 /// Writes the information, and ends boot services as its last step, which
@@ -163,15 +163,15 @@ fn leave_firmware<P: Platform>(
         info::close(&mut counter);
 
         let request = Request::lowest(short(counter.len()), INFO_ALIGN);
-        let chunk = memory.place(platform, &request, Whose::Other)?;
-        let mut out = Writer::new(chunk.bytes);
+        let target = memory.place(platform, &request, Whose::Other)?;
+        let mut out = Writer::new(memory.bytes());
         info.write(platform, &mut out);
         let place = EfiMapRoom::reserve(&mut out, room);
         let free = place.memory(&mut out).get_mut(..room).unwrap_or_default();
         if let Some(EfiMap { len, descriptor }) = platform.end_services(free)? {
             place.settle(&mut out, len, descriptor);
             info::close(&mut out);
-            return Ok(chunk.target.0);
+            return Ok(target.0);
         }
         if attempt == MAP_ATTEMPTS {
             return Err(request.no_room(platform));

@@ -138,29 +138,24 @@ impl<P: Platform> Load<'_, P> {
     fn image(&mut self, plan: &ImagePlan<P::Buffer>) -> Outcome {
         let link_base = plan.extent.first;
         let mut load_base = link_base;
-        if let Some(placement) = &self.session.kernel.params.placement {
+        let memory = &mut self.session.memory;
+        let placement = self.session.kernel.params.placement;
+        if let Some(placement) = &placement {
             let size = plan.extent.len();
             let request = Request::image(size, placement, self.platform)?;
-            let chunk = self
-                .session
-                .memory
-                .place(self.platform, &request, Whose::Image)?;
-            load_base = chunk.target.0;
-            for segment in plan.segments.iter() {
-                let offset = index(segment.memory.first.saturating_sub(link_base));
-                let memory = chunk.bytes.get_mut(offset..).unwrap_or_default();
-                fill(self.platform, &mut self.file, &segment, memory)?;
+            load_base = memory.place(self.platform, &request, Whose::Image)?.0;
+        }
+        for segment in plan.segments.iter() {
+            let mut offset = segment.memory.first.saturating_sub(link_base);
+            if placement.is_none() {
+                let at = PhysAddr(segment.memory.first);
+                let request = Request::fixed(at, segment.memory.len());
+                memory.place(self.platform, &request, Whose::Image)?;
+                offset = 0;
             }
-        } else {
-            for segment in plan.segments.iter() {
-                let memory = &segment.memory;
-                let request = Request::fixed(PhysAddr(memory.first), memory.len());
-                let chunk = self
-                    .session
-                    .memory
-                    .place(self.platform, &request, Whose::Image)?;
-                fill(self.platform, &mut self.file, &segment, chunk.bytes)?;
-            }
+            let bytes = memory.bytes().get_mut(index(offset)..);
+            let bytes = bytes.unwrap_or_default();
+            fill(self.platform, &mut self.file, &segment, bytes)?;
         }
         // The image lies below 4 GiB on both sides, so this is exact.
         let slide = load_base.wrapping_sub(link_base);
@@ -256,12 +251,13 @@ fn read_module<P: Platform>(
     let Some(request) = request else {
         return Err(platform.refuse3(Kind::NoRoom, size, PAGE.into(), u32::MAX.into()));
     };
-    let chunk = session.memory.place(platform, &request, Whose::Other)?;
-    if let Some((contents, rest)) = chunk.bytes.split_at_mut_checked(narrow(size)) {
+    let target = session.memory.place(platform, &request, Whose::Other)?;
+    let bytes = session.memory.bytes();
+    if let Some((contents, rest)) = bytes.split_at_mut_checked(narrow(size)) {
         platform.read(file, FileOffset(0), contents)?;
         rest.fill(0);
     }
-    Ok(Span::clip(chunk.target.0.into(), size).unwrap_or(request.window))
+    Ok(Span::clip(target.0.into(), size).unwrap_or(request.window))
 }
 
 /// The argument that names a file.

@@ -57,14 +57,6 @@ pub trait File {
     fn size(&self) -> Option<u64>;
 }
 
-/// Memory that GRUB's relocator reserved.
-pub struct Chunk<'a> {
-    /// Where the bytes will be when the kernel starts.
-    pub target: PhysAddr,
-    /// The bytes, where they are until then.
-    pub bytes: &'a mut [u8],
-}
-
 /// What memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {

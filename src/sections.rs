@@ -78,16 +78,14 @@ impl<P: Platform> Load<'_, P> {
         if let Some(inside) = offset.checked_sub(start)
             && let size = end.saturating_sub(start).saturating_add(lead)
             && let request = Request::lowest(size, PAGE)
-            && let Some(chunk) =
-                self.session
-                    .memory
-                    .try_place(self.platform, &request, Whose::Image)?
-            && let Some((gap, bytes)) = chunk.bytes.split_at_mut_checked(index(lead))
+            && let memory = &mut self.session.memory
+            && let Some(target) = memory.try_place(self.platform, &request, Whose::Image)?
+            && let Some((gap, bytes)) = memory.bytes().split_at_mut_checked(index(lead))
         {
             gap.fill(0);
             self.file.read(self.platform, start, bytes)?;
             copy(headers, bytes.get(index(inside)..).unwrap_or_default());
-            let address = chunk.target.0.saturating_add(lead);
+            let address = target.0.saturating_add(lead);
             return Ok(Tail {
                 start,
                 end,
@@ -102,11 +100,9 @@ impl<P: Platform> Load<'_, P> {
     fn section(&mut self, part: &SectionPart) -> Outcome<u32> {
         let (offset, size) = part.range;
         let request = Request::lowest(size, part.align);
-        let chunk = self
-            .session
-            .memory
-            .place(self.platform, &request, Whose::Image)?;
-        self.file.read(self.platform, offset, chunk.bytes)?;
-        Ok(chunk.target.0)
+        let memory = &mut self.session.memory;
+        let target = memory.place(self.platform, &request, Whose::Image)?;
+        self.file.read(self.platform, offset, memory.bytes())?;
+        Ok(target.0)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Failed, Kind};
 use crate::info::{ElfSections, Writer};
 use crate::params::{Firmware, LoadParams};
 use crate::plan::placement::{self, FreeMemory, Request};
-use crate::platform::{Chunk, MemoryMap, Platform, Relocator, Whose};
+use crate::platform::{MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
 use crate::units::{PhysAddr, Span, index};
 
@@ -205,7 +205,14 @@ impl<P: Platform> Memory<P> {
         Ok((map, free))
     }
 
-    /// Reserves memory where `request` allows it.
+    /// The bytes of the memory that was reserved last, where they are until the
+    /// kernel starts.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.relocator.newest()
+    }
+
+    /// Reserves memory where `request` allows it, and returns its address when
+    /// the kernel starts.
     ///
     /// # Errors
     ///
@@ -216,9 +223,9 @@ impl<P: Platform> Memory<P> {
         platform: &mut P,
         request: &Request,
         whose: Whose,
-    ) -> Outcome<Chunk<'_>> {
-        let chunk = self.try_place(platform, request, whose)?;
-        chunk.ok_or_else(|| request.no_room(platform))
+    ) -> Outcome<PhysAddr> {
+        let target = self.try_place(platform, request, whose)?;
+        target.ok_or_else(|| request.no_room(platform))
     }
 
     /// Reserves memory where `request` allows it, if there is any.
@@ -232,7 +239,7 @@ impl<P: Platform> Memory<P> {
         platform: &mut P,
         request: &Request,
         whose: Whose,
-    ) -> Outcome<Option<Chunk<'_>>> {
+    ) -> Outcome<Option<PhysAddr>> {
         let (map, mut free) = self.free(platform, whose)?;
         let beside_services = self.beside_services(platform);
         let fixed = request.is_fixed();
@@ -265,15 +272,11 @@ impl<P: Platform> Memory<P> {
         };
         self.taken.push(&span);
         self.taken.tidy();
-        let bytes = self.relocator.newest();
         // A chunk that would still have to move is no use beside a firmware
         // that stays: it owns the memory in the way.
-        let stays = !beside_services || bytes.as_ptr().addr() == index(span.first);
+        let stays = !beside_services || self.bytes().as_ptr().addr() == index(span.first);
         let suits = stays && request.allows(&span) && free.holds(&span);
-        Ok(suits.then_some(Chunk {
-            target: PhysAddr(span.first),
-            bytes,
-        }))
+        Ok(suits.then_some(PhysAddr(span.first)))
     }
 
     /// Checks that the hand-over will find the memory it needs after boot
