@@ -32,6 +32,7 @@ const MAP_ATTEMPTS: usize = 4;
 /// [`Kind::NoKernel`], [`Kind::NoRoom`] and what GRUB refuses. The kernel stays
 /// loaded.
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
+    let session = session.filter(|session| !session.memory.spoiled);
     let Session { kernel, memory } = loaded(platform, session)?;
     let has_services = platform.machine().firmware != Firmware::Bios;
     let keep_services = has_services && kernel.params.keep_services;

@@ -183,9 +183,9 @@ impl Code {
 
 kinds! {
     /// The command was called while it was running.
-    Busy = "b" "%s: the loader is busy";
+    Busy = "b" "%s: busy";
     /// GRUB failed and set no error.
-    Unexplained = "b" "%s: GRUB failed without a reason";
+    Unexplained = "b" "%s: unexplained failure";
     /// No file was named.
     NoFileName = "A" "filename expected";
     /// A module or `boot` came before any kernel.
@@ -226,11 +226,11 @@ kinds! {
     /// Nothing to load.
     NoSegment = "o" "%s: nothing to load";
     /// Index, file size and memory size of a segment.
-    SegmentSize = "o" "%s: segment %llu: file size 0x%llx is above memory size 0x%llx";
+    SegmentSize = "o" "%s: segment %llu: file size 0x%llx is above 0x%llx";
     /// Index, address and memory size of a segment.
     SegmentRange = "o" "%s: segment %llu at 0x%llx, size 0x%llx crosses 4 GiB border";
     /// Index, first and last address of one segment and another.
-    Overlap = "o" "%s: segment %llu (0x%llx-0x%llx) overlaps segment %llu (0x%llx-0x%llx)";
+    Overlap = "o" "%s: segment %llu (0x%llx-0x%llx) overlaps %llu (0x%llx-0x%llx)";
     /// The ELF entry is in no segment.
     EntryNotInSegment = "O" "entry point isn't in a segment";
     /// Address of an entry that is outside the image.

@@ -152,6 +152,9 @@ pub struct Memory<P: Platform> {
     chunks: usize,
     /// Boot services stay, which only UEFI has.
     keep_services: bool,
+    /// A chunk lies where it must not: GRUB takes no single chunk back, and
+    /// would move this one over what lies there.
+    pub(crate) spoiled: bool,
 }
 
 /// A memory map and what of it is free.
@@ -177,6 +180,7 @@ impl<P: Platform> Memory<P> {
             taken: Table::new(platform.alloc(FIRST_TARGETS.saturating_mul(RECORD_LEN))?),
             chunks: 0,
             keep_services: params.keep_services,
+            spoiled: false,
         })
     }
 
@@ -275,8 +279,11 @@ impl<P: Platform> Memory<P> {
         // A chunk that would still have to move is no use beside a firmware
         // that stays: it owns the memory in the way.
         let stays = !beside_services || self.bytes().as_ptr().addr() == index(span.first);
-        let suits = stays && request.allows(&span) && free.holds(&span);
-        Ok(suits.then_some(PhysAddr(span.first)))
+        if stays && request.allows(&span) && free.holds(&span) {
+            return Ok(Some(PhysAddr(span.first)));
+        }
+        self.spoiled = true;
+        Ok(None)
     }
 
     /// Checks that the hand-over will find the memory it needs after boot

@@ -272,7 +272,6 @@ fn a_chunk_that_would_have_to_move_is_refused_beside_boot_services() {
 }
 
 #[test]
-#[ignore = "known fault: boot moves what placement refused"]
 fn a_refused_chunk_is_not_moved_over_what_lies_there() {
     // GRUB takes no single chunk back, and moves all of them at the end.
     let header = images::keeping(HeaderBuilder::new());

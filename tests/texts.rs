@@ -43,8 +43,8 @@ const SAMPLE: [u64; MAX_VALUES] = [1, 0x1000, 0x2fff, 4, 0x2000, 0x4fff];
 
 /// Every text, as it is with these numbers.
 const TEXTS: &str = "\
-Busy: /boot/xen: the loader is busy
-Unexplained: /boot/xen: GRUB failed without a reason
+Busy: /boot/xen: busy
+Unexplained: /boot/xen: unexplained failure
 NoFileName: filename expected
 NoKernel: you need to load the kernel first
 FileEnd: premature end of file /boot/xen
@@ -63,9 +63,9 @@ ElfMachine: invalid arch-dependent ELF magic
 ElfType: this ELF file is not of the right type
 ElfTable: /boot/xen: no room for 1 ELF headers of 4096 bytes at 0x2fff
 NoSegment: /boot/xen: nothing to load
-SegmentSize: /boot/xen: segment 1: file size 0x1000 is above memory size 0x2fff
+SegmentSize: /boot/xen: segment 1: file size 0x1000 is above 0x2fff
 SegmentRange: /boot/xen: segment 1 at 0x1000, size 0x2fff crosses 4 GiB border
-Overlap: /boot/xen: segment 1 (0x1000-0x2fff) overlaps segment 4 (0x2000-0x4fff)
+Overlap: /boot/xen: segment 1 (0x1000-0x2fff) overlaps 4 (0x2000-0x4fff)
 EntryNotInSegment: entry point isn't in a segment
 EntryOutside: /boot/xen: entry 0x1 is outside the image
 SectionRange: /boot/xen: section 1 at 0x1000, size 0x2fff ends behind the file

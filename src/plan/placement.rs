@@ -287,7 +287,7 @@ mod tests {
         let mut bytes = Vec::new();
         for &(start, end, kind) in list {
             bytes.extend(start.to_le_bytes());
-            bytes.extend((end - start).to_le_bytes());
+            bytes.extend(end.saturating_sub(start).to_le_bytes());
             bytes.extend(kind.to_le_bytes());
             bytes.extend([0; 4]);
         }
@@ -297,7 +297,7 @@ mod tests {
     fn free(map: &[u8], taken: &[(u32, u32)]) -> FreeMemory<Vec<u8>> {
         let mut table = Table::new(vec![0; 1024]);
         for &(first, end) in taken {
-            let last = end - 1;
+            let last = end.saturating_sub(1);
             table.push(&Span { first, last });
         }
         let len = FreeMemory::<Vec<u8>>::bytes_for(map, taken.len());
@@ -319,7 +319,7 @@ mod tests {
     ];
 
     fn window(first: u32, limit: u32, preference: Preference) -> Request {
-        let last = limit - 1;
+        let last = limit.saturating_sub(1);
         Request {
             size: 0x80_0000,
             window: Span { first, last },

@@ -198,7 +198,7 @@ mod tests {
 
     /// A header with `tags` behind its fixed fields.
     fn header(tags: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(FIXED_LEN + tags.len()).unwrap();
+        let length = short(FIXED_LEN.saturating_add(tags.len()));
         let checksum = 0u32.wrapping_sub(MAGIC.wrapping_add(length));
         let mut bytes = Vec::new();
         for word in [MAGIC, ARCHITECTURE_I386, length, checksum] {

@@ -6,7 +6,7 @@ use super::images::{Args, quote};
 use super::relocator::FakeRelocator;
 use super::world::{Buffer, FREE, Fault, RESERVED, Read, SERVICES, World, count};
 use super::{Fake, Stop, Stored, text};
-use mb2::error::{Error, Failed, Kind, Outcome, Report};
+use mb2::error::{Error, Failed, Kind, Numbers, Outcome, Report};
 use mb2::info::{Apm, EfiTables};
 use mb2::params::Machine;
 use mb2::platform::{CommandLine, EfiMap, File, FileKind, MemoryMap, Platform, Screen};
@@ -35,7 +35,7 @@ impl Drop for FakeFile {
 }
 
 impl Report for Fake {
-    fn report(&mut self, kind: Kind, numbers: &[u64]) -> Failed {
+    fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed {
         assert!(!self.world.ended.get(), "{kind:?} with nobody to read it");
         let formats = text(kind.text()).matches("%ll").count();
         assert!(formats <= numbers.len(), "{kind:?} lacks numbers");
@@ -114,7 +114,7 @@ impl Platform for Fake {
         let len = rest.len().min(into.len());
         into[..len].copy_from_slice(&rest[..len]);
         if len < into.len() {
-            return Err(self.report(Kind::FileEnd, &[]));
+            return Err(self.refuse(Kind::FileEnd));
         }
         Ok(())
     }

@@ -212,10 +212,10 @@ static DAMAGES: [Damage; 24] = [
     ("memory-wraps", "crosses 4 GiB", |i| {
         i.patches.push(Patch::Phdr(1, Phdr::MemSz, 0xffff_f000))
     }),
-    ("overlap", "overlaps segment", |i| {
+    ("overlap", "overlaps ", |i| {
         i.segments[1].paddr = u64::from(BASE) + 0x1800
     }),
-    ("contained", "overlaps segment", |i| {
+    ("contained", "overlaps ", |i| {
         i.segments
             .push(Segment::load(u64::from(BASE) + 0x10, vec![1]))
     }),
@@ -232,14 +232,16 @@ static DAMAGES: [Damage; 24] = [
     }),
     ("section-behind-end", "ends behind the file", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches.push(Patch::Shdr(i.sections.len(), Shdr::Size, 0x1000_0000));
+        i.patches
+            .push(Patch::Shdr(i.sections.len(), Shdr::Size, 0x1000_0000));
     }),
     ("section-align-3", "is not a power", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]).align(3))
     }),
     ("section-align-high", "is not a power", |i| {
         i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches.push(Patch::Shdr(i.sections.len(), Shdr::AddrAlign, 0x0003_0000));
+        i.patches
+            .push(Patch::Shdr(i.sections.len(), Shdr::AddrAlign, 0x0003_0000));
     }),
 ];
 
@@ -262,11 +264,7 @@ fn placement(payload: &Payload) -> Result<Vec<Bad>> {
         preference: 1,
     };
     let list = [
-        (
-            "align-3",
-            "is not a power",
-            window(0x10_0000, u32::MAX, 3),
-        ),
+        ("align-3", "is not a power", window(0x10_0000, u32::MAX, 3)),
         ("window-small", RANGE, window(0x10_0000, 0x10_1000, 1)),
         ("window-inverted", RANGE, window(0x20_0000, 0x10_0000, 1)),
         ("window-zero", RANGE, window(0, 0, 1)),

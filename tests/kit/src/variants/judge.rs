@@ -110,7 +110,8 @@ impl Variant {
         let reference = stock.and_then(|run| read(run, false));
         let deviations = match &self.expectation {
             Expectation::Boots { deviations } => {
-                let here = |d: &&Deviation| **d != Deviation::VbeInterface || platform == Platform::I386Pc;
+                let here =
+                    |d: &&Deviation| **d != Deviation::VbeInterface || platform == Platform::I386Pc;
                 deviations.iter().filter(here).copied().collect()
             }
             Expectation::BootsOursOnly { deviation } => vec![*deviation],
