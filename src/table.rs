@@ -95,9 +95,9 @@ impl<B: Bytes> Raw<B> {
         }
     }
 
-    /// Sorts by word `at`, and by the next word where that is the same.
+    /// Sorts by word `first_word`, and by the next word where that is the same.
     #[inline(never)] // as above
-    fn sort(&mut self, at: usize) {
+    fn sort(&mut self, first_word: usize) {
         let mut unsorted = self.len;
         let mut root = self.len / 2;
         while unsorted > 1 {
@@ -107,16 +107,16 @@ impl<B: Bytes> Raw<B> {
                 unsorted = unsorted.saturating_sub(1);
                 self.swap(0, unsorted);
             }
-            self.sift_down(root, unsorted, at);
+            self.sift_down(root, unsorted, first_word);
         }
     }
 
-    fn sift_down(&mut self, mut root: usize, end: usize, at: usize) {
+    fn sift_down(&mut self, mut root: usize, end: usize, first_word: usize) {
         loop {
             let left = root.saturating_mul(2).saturating_add(1);
             let mut largest = root;
             for child in left..=left.saturating_add(1) {
-                if child < end && self.key(largest, at) < self.key(child, at) {
+                if child < end && self.key(largest, first_word) < self.key(child, first_word) {
                     largest = child;
                 }
             }
@@ -129,11 +129,14 @@ impl<B: Bytes> Raw<B> {
     }
 
     #[inline(never)] // as above
-    fn key(&self, index: usize, at: usize) -> u64 {
+    fn key(&self, index: usize, first_word: usize) -> u64 {
         let Some(bytes) = self.get(index) else {
             return 0;
         };
-        join(word(bytes, at), word(bytes, at.saturating_add(1)))
+        join(
+            word(bytes, first_word),
+            word(bytes, first_word.saturating_add(1)),
+        )
     }
 }
 
@@ -198,10 +201,10 @@ impl<T: Record, B: Bytes> Table<T, B> {
         }
     }
 
-    /// Sorts by the 64-bit number whose high word is number `at` of a record
+    /// Sorts by the 64-bit number whose high word is number `first_word` of a record
     /// and whose low word is the next; in place, without recursion.
-    pub fn sort_by_words(&mut self, at: usize) {
-        self.raw.sort(at);
+    pub fn sort_by_words(&mut self, first_word: usize) {
+        self.raw.sort(first_word);
     }
 
     /// Moves the records to a larger `buffer`.

@@ -2,7 +2,9 @@
 //! The functions that GRUB's commands and callbacks call, and the one door
 //! for errors.
 
-use super::grub::{Args, Grub, answer};
+use super::args::Args;
+use super::grub::Grub;
+use super::report::answer;
 use super::{global, sys};
 use crate::error::Outcome;
 use crate::session::Place;

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! [`Grub`]: the real GRUB behind the loader's [`Platform`].
 
+use super::args::Args;
 use super::buffer::Buffer;
 use super::file::File;
 use super::relocator::Relocator;
+use super::report::{check, pending_error};
 use super::{global, sys};
-use crate::error::{Code, Failed, Kind, Numbers, Outcome, Report};
+use crate::error::{Failed, Kind, Outcome, Report};
 use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
-use crate::platform::{Arguments, CommandLine, EfiMap, FileKind, MemoryMap, Platform, Screen};
+use crate::platform::{CommandLine, EfiMap, FileKind, MemoryMap, Platform, Screen};
 use crate::units::{FileOffset, narrow, wide};
 use crate::video::TEXT_MODE;
 use crate::wire::{header, u32_at};
-use core::ffi::{CStr, c_char, c_int};
-use core::ptr::{self, NonNull};
+use core::ffi::{CStr, c_int};
+use core::ptr;
 use core::slice;
 use static_assertions::const_assert_eq;
 
@@ -48,107 +50,6 @@ pub(super) const EFI: bool = sys::MB2_HAS_EFI != 0;
 
 /// GRUB, as the loader sees it.
 pub(super) struct Grub;
-
-/// The arguments of a command, without its name.
-///
-/// # Invariants
-///
-/// `argv` holds `argc` strings, each with its NUL, that outlive this value.
-pub(super) struct Args {
-    argc: c_int,
-    argv: *mut *mut c_char,
-}
-
-impl Args {
-    /// Takes the arguments that C hands to a command.
-    ///
-    /// # Safety
-    ///
-    /// `argv` holds `argc` strings that outlive the value.
-    pub(super) unsafe fn new(argc: c_int, argv: *mut *mut c_char) -> Self {
-        Self { argc, argv } // INVARIANT: by this function's contract.
-    }
-
-    fn pointers(&self) -> &[*mut c_char] {
-        match (NonNull::new(self.argv), usize::try_from(self.argc)) {
-            (Some(argv), Ok(argc)) => {
-                // SAFETY: by the invariant, `argc` pointers.
-                unsafe { slice::from_raw_parts(argv.as_ptr(), argc) }
-            }
-            _ => &[],
-        }
-    }
-}
-
-impl Arguments for Args {
-    fn get(&self, index: usize) -> Option<&CStr> {
-        let text = NonNull::new(*self.pointers().get(index)?)?;
-        // SAFETY: by the invariant, a string with its NUL.
-        Some(unsafe { CStr::from_ptr(text.as_ptr()) })
-    }
-}
-
-/// The result of a call that answers with GRUB's error number.
-pub(super) fn check(error: u32) -> Outcome {
-    if error == 0 { Ok(()) } else { Err(Failed) }
-}
-
-/// Tells GRUB how a command ended; a failure without GRUB's error set would
-/// look like success.
-pub(super) fn answer(outcome: Outcome) -> u32 {
-    if outcome.is_err() && pending_error() == 0 {
-        Grub.refuse(Kind::Unexplained);
-    }
-    global::set_name(ptr::null());
-    pending_error()
-}
-
-/// GRUB's error, 0 for none.
-#[doc(alias = "grub_errno")]
-fn pending_error() -> u32 {
-    // SAFETY: reads one global of GRUB.
-    unsafe { sys::mb2_grub_errno() }
-}
-
-/// GRUB's error numbers by the low bits of a class's letter.
-const CODES: [u8; 32] = {
-    use sys::grub_err_t as e;
-    let mut codes = [0; 32];
-    let mut letter = b'A';
-    while letter <= b'Z' {
-        codes[(letter & 0x1f) as usize] = match Code::of(letter) {
-            Code::BadArgument => e::GRUB_ERR_BAD_ARGUMENT,
-            Code::BadOs => e::GRUB_ERR_BAD_OS,
-            Code::UnknownOs => e::GRUB_ERR_UNKNOWN_OS,
-            Code::FileRead => e::GRUB_ERR_FILE_READ_ERROR,
-            Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
-            Code::Bug => e::GRUB_ERR_BUG,
-        }
-        .0 as u8;
-        letter += 1;
-    }
-    codes
-};
-
-impl Report for Grub {
-    #[doc(alias = "grub_error")]
-    #[inline(never)] // many callers, none of them hurried
-    fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed {
-        let (letter, text) = kind.row();
-        let code = usize::from(letter & 0x1f);
-        let code = CODES.get(code).copied().unwrap_or_default();
-        let name = match global::name() {
-            _ if letter.is_ascii_uppercase() => ptr::null(),
-            name if name.is_null() => c"multiboot2".as_ptr(),
-            name => name,
-        };
-        let text = text.as_ptr().cast();
-        // SAFETY: the text has a NUL, the name is an argument of the running
-        // command, and the text asks for no more numbers than there are.
-        unsafe { sys::mb2_grub_error(code.into(), text, name, numbers.as_ptr()) };
-        Failed
-    }
-}
 
 impl Platform for Grub {
     type Buffer = Buffer;

@@ -3,11 +3,13 @@
 //! GRUB's commands call. C header: `grub-headers/mb2_abi.h`.
 #![expect(unsafe_code, reason = "the boundary to C lives in this folder")]
 
+mod args;
 mod buffer;
 mod entry;
 mod file;
 mod global;
 mod grub;
 mod relocator;
+mod report;
 mod rt;
 mod sys;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! [`Relocator`]: GRUB's relocator. C header: `grub/relocator.h`.
 
-use super::grub::{EFI, check};
+use super::grub::EFI;
+use super::report::check;
 use super::sys;
 use crate::error::{Failed, Outcome};
 use crate::params::Preference;

@@ -9,7 +9,7 @@ use crate::units::short;
 const TAG_ALIGN: usize = 8;
 
 /// Little-endian bytes into memory that may be too short; what does not fit
-/// is counted only.
+/// is counted only (Multiboot2, 3.6.1).
 pub struct Writer<'a> {
     out: &'a mut [u8],
     len: usize,
