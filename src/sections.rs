@@ -7,7 +7,7 @@ use crate::plan::placement::Request;
 use crate::platform::{Platform, Whose};
 use crate::session::Sections;
 use crate::table::copy;
-use crate::units::{PAGE, align_down, index};
+use crate::units::{PAGE, PhysAddr, align_down, index};
 use crate::wire::elf::{self, FileHeader, HeaderTable, Section, SectionPart};
 
 /// The end of the file, read in one piece: a page-aligned chunk whose bytes
@@ -58,7 +58,11 @@ impl<P: Platform> Load<'_, P> {
                 None => self.section(&part)?,
             };
             let start = index(number).saturating_mul(table.entry_size.into());
-            Section::set_addr(class, headers.get_mut(start..).unwrap_or_default(), address);
+            Section::set_addr(
+                class,
+                headers.get_mut(start..).unwrap_or_default(),
+                PhysAddr(address),
+            );
         }
         Ok(Sections {
             count: table.count,

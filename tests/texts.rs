@@ -70,10 +70,10 @@ EntryNotInSegment: entry point isn't in a segment
 EntryOutside: /boot/xen: entry 0x1 is outside the image
 SectionRange: /boot/xen: section 1 at 0x1000, size 0x2fff ends behind the file
 SectionAlign: /boot/xen: section 1: alignment 0x1000 is not a power of two
-HeaderAddr: /boot/xen: address tag: header_addr 0x1 does not fit offset 0x1000
-LoadEnd: /boot/xen: address tag: load_end_addr 0x1 is not above 0x1000
-BssEnd: /boot/xen: address tag: bss_end_addr 0x1 is below load end 0x1000
-ImageEnd: /boot/xen: address tag: image end 0x1 is not in 0x1000-4 GiB
+HeaderAddr: /boot/xen: header_addr 0x1 does not fit offset 0x1000
+LoadEnd: /boot/xen: load_end_addr 0x1 is not above 0x1000
+BssEnd: /boot/xen: bss_end_addr 0x1 is below load end 0x1000
+ImageEnd: /boot/xen: image end 0x1 is not in 0x1000-4 GiB
 NotFree: /boot/xen: 0x1-0x1000 is not free memory: 0x2fff has type 4
 NoRoom: /boot/xen: no free memory for 0x1 bytes in 0x1000-0x2fff
 NoConsole: OS requires a console but none is available

@@ -6,7 +6,7 @@
 
 use super::{u16_at, u32_at, u64_at};
 use crate::error::{Kind, Outcome, Report};
-use crate::units::{file_range, index as place, low16, low32};
+use crate::units::{PhysAddr, file_range, index as place, low16, low32};
 
 /// `e_phnum` says that section header 0 has the count (ELF, `PN_XNUM`).
 const COUNT_IN_SECTION: u32 = 0xffff;
@@ -318,11 +318,11 @@ impl Section {
         self.addr() == 0 && !empty
     }
 
-    /// Writes `addr`, a physical address, into an entry.
-    pub fn set_addr(class: Class, bytes: &mut [u8], addr: u32) {
+    /// Writes an address into an entry.
+    pub fn set_addr(class: Class, bytes: &mut [u8], addr: PhysAddr) {
         let at = class.pick([12, 16]);
         if let Some(field) = bytes.get_mut(at..).and_then(|b| b.first_chunk_mut()) {
-            *field = addr.to_le_bytes(); // the field was 0, so is its high half
+            *field = addr.0.to_le_bytes(); // the field was 0, so is its high half
         }
     }
 }

@@ -86,4 +86,5 @@ fn vbe(mut variant: Variant) -> Variant {
         .before("insmod vbe")
         .shows(kind::FRAMEBUFFER)
         .shows(kind::VBE)
+        .deviates(Deviation::VbeInterface)
 }
