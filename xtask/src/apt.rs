@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cmd::{output, run, system};
-use crate::{cache, packages, root};
+use crate::{cache, packages, root, ui};
 
 /// Debian's keys, as its package debian-archive-keyring installs them.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -116,6 +116,40 @@ pub(crate) fn download_and_unpack(package: &str, into: &Path) -> Result<()> {
     let deb = deb.with_context(|| format!("apt-get download left no file for {package}"))?;
     run(system("dpkg-deb").arg("-x").arg(&deb).arg(into), &log)?;
     Ok(fs::remove_dir_all(&fetch)?)
+}
+
+/// Returns a file of a package's boot folder, the last one in the order of names that `wanted`
+/// selects; downloads the package when needed. Of the package only that folder is kept, on its
+/// own `shelf` of the cache.
+///
+/// # Errors
+///
+/// If apt cannot get the package, or it holds no such file.
+pub(crate) fn boot_file(
+    package: &str,
+    shelf: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<PathBuf> {
+    let version = packages::candidate(package).unwrap_or_default();
+    let place = format!("{package}_{}", version.replace(':', "_"));
+    let dir = cache::folder()?.join(shelf).join(place);
+    cache::ensure(&dir, |part| {
+        let step = ui::step(format!("fetching {package} {version}"));
+        let whole = part.join("whole");
+        download_and_unpack(package, &whole)?;
+        fs::rename(whole.join("boot"), part.join("boot"))
+            .with_context(|| format!("{package} holds no boot folder"))?;
+        fs::remove_dir_all(&whole)?;
+        step.done();
+        Ok(())
+    })?;
+    let names = fs::read_dir(dir.join("boot"))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| wanted(name));
+    let last = names
+        .max()
+        .with_context(|| format!("{package} holds no such file in its boot folder"))?;
+    Ok(dir.join("boot").join(last))
 }
 
 /// Returns the suite that this machine runs, as in "bookworm".

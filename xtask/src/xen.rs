@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Debian's Xen as a real image: fetched, never installed.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::apt;
 use crate::cmd::{output, system};
 use crate::qemu::Next;
-use crate::{cache, iso, packages, ui};
+use crate::{iso, packages};
 
 /// The command line that makes Xen talk on the serial port.
 pub(crate) const CMDLINE: &str = "console=com1 com1=115200,8n1";
@@ -27,28 +26,9 @@ const ALIGN: u64 = 2 << 20;
 /// If apt knows no Xen or cannot get it.
 pub(crate) fn image() -> Result<PathBuf> {
     let package = package()?;
-    let version = packages::candidate(&package).unwrap_or_default();
-    let dir = cache::folder()?.join("xen").join(version.replace(':', "_"));
-    cache::ensure(&dir, |part| {
-        let step = ui::step(format!("fetching {package} {version}"));
-        apt::download_and_unpack(&package, part)?;
-        step.done();
-        Ok(())
-    })?;
-    let mut found: Vec<PathBuf> = fs::read_dir(dir.join("boot"))
-        .with_context(|| format!("{package} holds no boot folder"))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| is_image(path))
-        .collect();
-    found.sort();
-    found
-        .pop()
-        .with_context(|| format!("{package} holds no boot/xen-*.gz"))
-}
-
-fn is_image(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with("xen-") && name.ends_with(".gz")
+    apt::boot_file(&package, "xen", |name| {
+        name.starts_with("xen-") && name.ends_with(".gz")
+    })
 }
 
 /// Names the newest package with Xen for PCs that apt knows.
