@@ -26,6 +26,7 @@ mod rules;
 mod snapshot;
 mod stock;
 mod suite;
+mod table;
 mod test;
 mod testkernel;
 mod toolchain;

@@ -12,7 +12,8 @@ use clap::Args;
 use crate::cmd::run;
 use crate::grub::Grub;
 use crate::platform::Platform;
-use crate::{lint, module, packages, repro, root, rules, suite, toolchain, tree, ui};
+use crate::table::{Group, Ran};
+use crate::{lint, module, packages, repro, root, rules, suite, table, toolchain, tree, ui};
 
 /// How many machines run at the same time.
 const WORKERS: usize = 2;
@@ -26,6 +27,9 @@ pub(crate) struct TestArgs {
     /// Platform for modules and machines; can be repeated; all of them when absent.
     #[arg(long, value_enum)]
     platform: Vec<Platform>,
+    /// Write README.md's table of what works; without this it is compared with the run.
+    #[arg(long, conflicts_with_all = ["only", "platform"])]
+    write_table: bool,
 }
 
 /// One thing to be tested.
@@ -34,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) name: String,
     /// Where, if it is bound to a platform.
     pub(crate) platform: Option<Platform>,
+    /// The line of README's table that counts it.
+    pub(crate) group: Option<Group>,
     /// Does it; a remark for the table on success.
     pub(crate) run: Box<dyn FnOnce() -> Result<Passed> + Send>,
 }
@@ -60,7 +66,8 @@ impl Passed {
 /// One line of the table.
 struct Row {
     name: String,
-    platform: &'static str,
+    platform: Option<Platform>,
+    group: Option<Group>,
     outcome: Result<Passed>,
     took: Duration,
 }
@@ -92,18 +99,43 @@ pub(crate) fn command(args: &TestArgs) -> Result<ExitCode> {
         announce(rows.last(), None);
     }
     match suite::jobs(&grub, &platforms, &wanted) {
-        Ok(jobs) => rows.extend(perform_all(jobs)),
+        Ok(jobs) => {
+            rows.extend(perform_all(jobs));
+            if args.only.is_empty() && platforms.len() == Platform::ALL.len() {
+                rows.push(readme(&rows, args.write_table));
+                announce(rows.last(), None);
+            }
+        }
         Err(error) => {
             let name = "preparing the machines".to_owned();
             rows.push(Row {
                 name,
-                platform: "",
+                platform: None,
+                group: None,
                 outcome: Err(error),
                 took: Duration::ZERO,
             });
         }
     }
     Ok(conclude(&rows))
+}
+
+/// Compares README's table with what the machines gave, or writes it.
+fn readme(rows: &[Row], write: bool) -> Row {
+    let ran: Vec<Ran> = rows
+        .iter()
+        .filter_map(|row| {
+            Some(Ran {
+                group: row.group?,
+                platform: row.platform?,
+                passed: row.outcome.is_ok(),
+            })
+        })
+        .collect();
+    perform(job("table in README.md", None, move || match write {
+        true => table::write(&ran),
+        false => table::check(&ran),
+    }))
 }
 
 /// Everything that needs no machine.
@@ -115,6 +147,7 @@ fn before_machines(grub: &Grub, platforms: &[Platform]) -> Vec<Job> {
         Job {
             name: "host tests".to_owned(),
             platform: None,
+            group: None,
             run: Box::new(host_tests),
         },
     ];
@@ -139,6 +172,7 @@ fn job(
     Job {
         name: name.to_owned(),
         platform,
+        group: None,
         run,
     }
 }
@@ -179,7 +213,8 @@ fn perform(job: Job) -> Row {
     let outcome = (job.run)();
     Row {
         name: job.name,
-        platform: place(job.platform),
+        platform: job.platform,
+        group: job.group,
         outcome,
         took: started.elapsed(),
     }
@@ -230,7 +265,8 @@ fn announce(row: Option<&Row>, counter: Option<&str>) {
     let took = row.took.as_secs_f64();
     ui::note(&format!(
         "{counter}{} {}: {verdict} ({took:.1} s)",
-        row.name, row.platform
+        row.name,
+        place(row.platform)
     ));
     if let Err(error) = &row.outcome {
         ui::note(&format!("{error:#}"));
@@ -263,7 +299,8 @@ fn conclude(rows: &[Row]) -> ExitCode {
         };
         let line = format!(
             "{:width$}  {:10}  {verdict}  {remark}",
-            row.name, row.platform
+            row.name,
+            place(row.platform)
         );
         println!("{}", line.trim_end());
     }

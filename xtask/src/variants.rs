@@ -13,6 +13,7 @@ use crate::platform::Platform;
 use crate::qemu::{self, End};
 use crate::snapshot::{Kind, Snapshot, Test};
 use crate::suite::tail;
+use crate::table::Group;
 use crate::test::{Job, Passed};
 use crate::{root, testkernel, toolchain};
 
@@ -36,6 +37,7 @@ pub(crate) fn jobs(platforms: &[Platform]) -> Result<Vec<Job>> {
             jobs.push(Job {
                 name: variant.name.clone(),
                 platform: Some(platform),
+                group: Some(Group::of_variant(&variant.name)),
                 run: Box::new(move || judge(&variant, platform, &snapshot)),
             });
         }
