@@ -11,7 +11,7 @@ use crate::platform::Platform;
 use crate::qemu::Machine;
 use crate::table::Group;
 use crate::test::{Job, LIMIT, Passed};
-use crate::{module, root, variants, xen};
+use crate::{dom0, module, root, variants, xen};
 
 /// Memory of the machines, in MiB.
 const MEMORY: u32 = 1024;
@@ -30,6 +30,8 @@ pub(crate) fn jobs(
         .iter()
         .map(|platform| xen_job(*platform))
         .collect();
+    let for_dom0 = platforms.iter().filter(|p| dom0::runs_on(**p));
+    jobs.extend(for_dom0.map(|platform| dom0::job(*platform)));
     jobs.extend(variants::jobs(platforms)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {
@@ -37,6 +39,9 @@ pub(crate) fn jobs(
     }
     // Fetched here, so that the machines do not wait for each other.
     xen::image()?;
+    if jobs.iter().any(|job| job.group == Some(Group::Dom0)) {
+        dom0::linux()?;
+    }
     for platform in platforms {
         iso::module_folder(*platform, None)?;
         let ours = module::to_run(grub, *platform)
@@ -47,7 +52,7 @@ pub(crate) fn jobs(
 }
 
 /// Where the ISO of one test goes.
-fn iso_path(name: &str, flavour: Flavour, platform: Platform) -> PathBuf {
+pub(crate) fn iso_path(name: &str, flavour: Flavour, platform: Platform) -> PathBuf {
     root()
         .join("target/xtask/suite")
         .join(platform.name())
