@@ -169,7 +169,6 @@ impl Job<'_> {
             .arg(&rust_object);
         run(&mut link, &work.join("link-module.log"))?;
         let deps = self.dependencies(&module)?;
-        hide_own_names(&module, work)?;
         name_and_resolve(&module, &deps, work)?;
         Ok((
             Built {
@@ -249,33 +248,6 @@ pub(crate) fn read_exports(path: &Path) -> Result<Vec<String>> {
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect())
-}
-
-/// Makes the symbols between the two halves local and their names short.
-///
-/// GRUB would publish every global one to all modules, and nobody but us wants them. The names
-/// alone are a thousand bytes.
-fn hide_own_names(module: &Path, work: &Path) -> Result<()> {
-    let bytes = fs::read(module)?;
-    let file = object::File::parse(&*bytes)?;
-    let own = file
-        .symbols()
-        .filter(|s| s.is_global() && !s.is_undefined());
-    let mut names: Vec<&str> = own.filter_map(|s| s.name().ok()).collect();
-    names.sort_unstable();
-    let lines = names.iter().enumerate();
-    let renames: String = lines
-        .map(|(index, name)| format!("{name} {index:x}\n"))
-        .collect();
-    let (list, map) = (work.join("local"), work.join("renames"));
-    fs::write(&list, names.join("\n"))?;
-    fs::write(&map, renames)?;
-    let mut localise = system("objcopy");
-    localise.arg(format!("--localize-symbols={}", list.display()));
-    run(localise.arg(module), &work.join("localise-module.log"))?;
-    let mut rename = system("objcopy");
-    rename.arg(format!("--redefine-syms={}", map.display()));
-    run(rename.arg(module), &work.join("rename.log"))
 }
 
 /// Adds what GRUB reads before it loads a module, and takes away what it never reads.
