@@ -34,9 +34,9 @@ const MAP_ATTEMPTS: usize = 4;
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
     let session = session.filter(|session| !session.memory.spoiled);
     let Session { kernel, memory } = loaded(platform, session)?;
-    let has_services = platform.machine().firmware != Firmware::Bios;
-    let keep_services = has_services && kernel.params.keep_services;
-    let ends_services = has_services && !keep_services;
+    let machine = platform.machine();
+    let keep_services = machine.can_keep_services() && kernel.params.keep_services;
+    let ends_services = machine.firmware != Firmware::Bios && !keep_services;
     let info = Information {
         video: video::take_over(platform, &kernel.params)?,
         map: if keep_services {
@@ -109,7 +109,7 @@ impl<P: Platform> Information<'_, P> {
             }
         }
         if let Some(efi) = &efi
-            && kernel.params.keep_services
+            && self.map.is_none()
         {
             efi.write_alive(out);
         }

@@ -25,6 +25,15 @@ pub struct Machine {
     pub vga_text: bool,
 }
 
+impl Machine {
+    /// Boot services can stay alive: GRUB has a hand-over beside them on 64-bit
+    /// UEFI only (GRUB, grub-core/lib/x86_64/efi/relocator.c).
+    #[must_use]
+    pub fn can_keep_services(&self) -> bool {
+        self.firmware == Firmware::Efi64
+    }
+}
+
 /// Where a relocatable image prefers to lie (Multiboot2, 3.1.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preference {
@@ -143,12 +152,8 @@ impl LoadParams {
 
         // Boot services stay only where an entry can live with them.
         let services = seen.get(TagType::EFI_BOOT_SERVICES);
-        let efi_entry = match machine.firmware {
-            Firmware::Efi64 => seen
-                .get(TagType::ENTRY_EFI64)
-                .filter(|_| services.is_some()),
-            _ => None,
-        };
+        let kept = services.is_some() && machine.can_keep_services();
+        let efi_entry = seen.get(TagType::ENTRY_EFI64).filter(|_| kept);
         let entry = efi_entry.or(seen.get(TagType::ENTRY));
         let address = seen.get(TagType::ADDRESS);
         if address.is_some() && entry.is_none() {

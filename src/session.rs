@@ -187,7 +187,7 @@ impl<P: Platform> Memory<P> {
     /// Tells whether memory is shared with a firmware that stays alive; known
     /// to be false where there is none.
     fn beside_services(&self, platform: &P) -> bool {
-        platform.machine().firmware != Firmware::Bios && self.keep_services
+        platform.machine().can_keep_services() && self.keep_services
     }
 
     /// The map for placing, and what of it is free.
@@ -292,12 +292,9 @@ impl<P: Platform> Memory<P> {
     /// # Errors
     ///
     /// [`Kind::NoRoom`] and what GRUB refuses.
-    pub fn check_hand_over(&self, platform: &mut P) -> Outcome {
-        let map = platform.memory_map(MemoryMap::Usable)?;
-        let none = Table::new(platform.alloc(0)?);
-        let len = FreeMemory::<P::Buffer>::bytes_for(&map, 0);
-        let usable = FreeMemory::new(&map, &none, platform.alloc(len)?);
-        placement::check_trampoline(&usable, &self.taken, platform)?;
+    pub fn check_hand_over(&mut self, platform: &mut P) -> Outcome {
+        let (_, free) = self.free(platform, Whose::Image)?;
+        placement::check_trampoline(&free, &self.taken, platform)?;
         let lists = self.chunks.saturating_mul(HEAP_PER_CHUNK);
         platform.alloc(lists.saturating_add(HEAP_RESERVE)).map(drop)
     }

@@ -247,34 +247,33 @@ impl<B: Bytes> FreeMemory<B> {
 /// services have ended, when failing is too late.
 ///
 /// GRUB takes the start of the lowest available range and moves behind each
-/// chunk that lies there (GRUB, grub-core/lib/relocator.c); `usable` is that
-/// memory with nothing taken out, `taken` is sorted and merged.
+/// chunk that lies there (GRUB, grub-core/lib/relocator.c): that is the lowest
+/// free address, unless the chunk before it ends where the range does. `taken`
+/// is sorted and merged.
 ///
 /// # Errors
 ///
 /// [`Kind::NoRoom`].
 pub fn check_trampoline<B: Bytes>(
-    usable: &FreeMemory<B>,
+    free: &FreeMemory<B>,
     taken: &Table<Span, B>,
     report: &mut impl Report,
 ) -> Outcome {
-    let start = usable.0.get(0).map_or(0, |span| span.first);
-    let mut code = Span::new(PhysAddr(start), TRAMPOLINE_LEN);
-    for span in taken.iter() {
-        if code.is_some_and(|code| code.overlaps(&span)) {
-            code = Span::new(PhysAddr(span.last.saturating_add(1)), TRAMPOLINE_LEN);
-        }
-    }
-    if code.is_some_and(|code| TRAMPOLINE.contains(&code) && usable.holds(&code)) {
-        return Ok(());
-    }
-    Err(Request {
+    let request = Request {
         size: TRAMPOLINE_LEN,
         window: TRAMPOLINE,
-        align: 1,
+        align: 16,
         preference: Preference::Low,
+    };
+    if let Some(lowest) = free.0.get(0)
+        && request.fits(&lowest).is_some()
+        && taken.get(0).is_none_or(|chunk| {
+            chunk.first > lowest.first || chunk.last.saturating_add(1) == lowest.first
+        })
+    {
+        return Ok(());
     }
-    .no_room(report))
+    Err(request.no_room(report))
 }
 
 #[cfg(test)]
@@ -454,19 +453,26 @@ mod tests {
 
     #[test]
     fn a_covered_low_window_is_found_before_it_is_too_late() {
-        let map = map(&PC);
-        let usable = free(&map, &[]);
-        let mut taken = Table::new(vec![0; 64]);
-        assert!(check_trampoline(&usable, &taken, &mut Kept::default()).is_ok());
-        taken.push(&Span {
-            first: 0x1000,
-            last: 0x4fff,
-        });
-        assert!(check_trampoline(&usable, &taken, &mut Kept::default()).is_ok());
-        taken.push(&Span {
-            first: 0x5000,
-            last: 0x9efff,
-        });
-        assert!(check_trampoline(&usable, &taken, &mut Kept::default()).is_err());
+        // Memory, a hole that GRUB would run into, and memory behind it.
+        let list = [
+            (0, 0x8_0000, 1),
+            (0x8_0000, 0x8_1000, 4),
+            (0x8_1000, 0x9_f000, 1),
+        ];
+        let map = map(&list);
+        let check = |chunks: &[(u32, u32)]| {
+            let mut taken = Table::new(vec![0; 1024]);
+            for &(first, end) in chunks {
+                let last = end.saturating_sub(1);
+                taken.push(&Span { first, last });
+            }
+            check_trampoline(&free(&map, chunks), &taken, &mut Kept::default())
+        };
+        assert!(check(&[]).is_ok());
+        assert!(check(&[(0x1000, 0x5000)]).is_ok());
+        assert!(check(&[(0x4000, 0x8_0000)]).is_ok());
+        assert!(check(&[(0x1000, 0x8_0000)]).is_err());
+        assert!(check(&[(0x1000, 0x7_ff00)]).is_err());
+        assert!(check(&[(0x1000, 0x8_0000), (0x8_1000, 0x9_f000)]).is_err());
     }
 }

@@ -197,7 +197,7 @@ static DAMAGES: [Damage; 24] = [
     ("phnum-0", "nothing to load", |i| {
         i.patches.push(Patch::Ehdr(Ehdr::PhNum, 0))
     }),
-    ("file-above-memory", "above memory size", |i| {
+    ("file-above-memory", "is above 0x", |i| {
         i.segments[1].mem_len = 0x10
     }),
     ("offset-behind-end", "premature end", |i| {
