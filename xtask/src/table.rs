@@ -2,7 +2,7 @@
 //! README's table of what works: made from a whole run of the machines, and compared with it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -141,11 +141,17 @@ fn render(ran: &[Ran]) -> String {
     text
 }
 
-/// Splits README's text into what stands before the table, the table and what follows it.
-fn split(readme: &str) -> Option<(&str, &str, &str)> {
+/// Splits README's text into what stands before the table and what follows it.
+fn split(readme: &str) -> Option<(&str, &str)> {
     let begin = readme.find(BEGIN)? + BEGIN.len();
     let end = begin + readme[begin..].find(END)?;
-    Some((&readme[..begin], &readme[begin..end], &readme[end..]))
+    Some((&readme[..begin], &readme[end..]))
+}
+
+/// Puts the table of a run into README's text; nothing if that has no place for it.
+fn with_table(readme: &str, ran: &[Ran]) -> Option<String> {
+    let (before, after) = split(readme)?;
+    Some(format!("{before}\n{}{after}", render(ran)))
 }
 
 /// Compares README.md in the root of the repository with a run.
@@ -155,12 +161,11 @@ fn split(readme: &str) -> Option<(&str, &str, &str)> {
 /// If it says something else, or has no place for the table. The text is what it should say.
 pub(crate) fn check(ran: &[Ran]) -> Result<()> {
     let (path, text) = read(&root())?;
-    let (_, table, _) = split(&text).with_context(|| no_place(&path))?;
-    let right = render(ran);
-    if table.trim() != right.trim() {
+    if with_table(&text, ran).with_context(|| no_place(&path))? != text {
         bail!(
-            "README.md's table is not what this run gives: run `cargo xtask test --write-table` \
-             or let it be\n{right}"
+            "README.md's table is not what this run gives: run `cargo xtask test --write-table`, \
+             or put this between its markers\n{}",
+            render(ran)
         );
     }
     Ok(())
@@ -173,12 +178,11 @@ pub(crate) fn check(ran: &[Ran]) -> Result<()> {
 /// If it has no place for the table or cannot be written.
 pub(crate) fn write(ran: &[Ran]) -> Result<()> {
     let (path, text) = read(&root())?;
-    let (before, _, after) = split(&text).with_context(|| no_place(&path))?;
-    let whole = format!("{before}\n{}{after}", render(ran));
+    let whole = with_table(&text, ran).with_context(|| no_place(&path))?;
     fs::write(&path, whole).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn read(folder: &Path) -> Result<(std::path::PathBuf, String)> {
+fn read(folder: &Path) -> Result<(PathBuf, String)> {
     let path = folder.join("README.md");
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -243,13 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn the_table_stands_between_its_markers() {
-        let text = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let (before, table, after) = split(&text).unwrap();
-        assert_eq!(
-            (before.len(), table, after.len()),
-            (2 + BEGIN.len(), "\nold\n", 3 + END.len())
-        );
-        assert_eq!(split("a\nb\n"), None);
+    fn a_table_is_replaced_and_then_stays_as_it_is() {
+        let one = [ran(Group::Elf, Platform::I386Pc, true)];
+        let old = format!("a\n{BEGIN}\nold\n{END}\nb\n");
+        let new = with_table(&old, &one).unwrap();
+        assert_eq!(new, format!("a\n{BEGIN}\n{}{END}\nb\n", render(&one)));
+        assert_eq!(with_table(&new, &one).unwrap(), new);
+        let worse = [ran(Group::Elf, Platform::I386Pc, false)];
+        assert_ne!(with_table(&new, &worse).unwrap(), new);
+        assert_eq!(with_table("a\nb\n", &one), None);
     }
 }
