@@ -125,7 +125,7 @@ impl<P: Platform> Tags<P> {
     /// # Errors
     ///
     /// [`Failed`] when GRUB's heap is full.
-    #[inline(never)] // as below
+    #[inline(never)] // keeps the callers' stack frames small
     pub fn append(&mut self, platform: &mut P, write: &dyn Fn(&mut Writer<'_>)) -> Outcome {
         let mut counter = Writer::new(&mut []);
         write(&mut counter);

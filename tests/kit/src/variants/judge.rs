@@ -44,7 +44,7 @@ impl Variant {
     pub fn entry(&self, platform: Platform) -> Entry {
         match platform {
             Platform::X86_64Efi if self.image.efi64_entry => Entry::Efi64,
-            Platform::I386Efi if self.image.efi32_entry => Entry::Efi32,
+            // GRUB has no hand-over for the 32-bit UEFI entry.
             _ => Entry::Plain32,
         }
     }
