@@ -23,6 +23,7 @@ fn main() {
         );
         return;
     };
+    check_layouts();
     let bindings = bindgen::Builder::default()
         .header("grub-headers/wrapper.h")
         .clang_arg("-Igrub-headers")
@@ -56,6 +57,27 @@ fn main() {
             "cargo::error=bindgen cannot read GRUB's headers (libclang-14-dev and a configured \
              GRUB tree are needed): {error}"
         ),
+    }
+}
+
+/// Has the C compiler check the sizes of what crosses the line.
+fn check_layouts() {
+    let wide = env::var("CARGO_CFG_TARGET_POINTER_WIDTH").as_deref() == Ok("64");
+    let checked = cc::Build::new()
+        .file("grub-headers/layout.c")
+        .include("grub-headers")
+        .target(if wide {
+            "x86_64-unknown-linux-gnu"
+        } else {
+            "i686-unknown-linux-gnu"
+        })
+        .flag("-ffreestanding")
+        .cargo_metadata(false)
+        .try_compile_intermediates();
+    if let Err(error) = checked {
+        println!(
+            "cargo::error=the C compiler refuses grub-headers/layout.c (gcc-multilib is needed): {error}"
+        );
     }
 }
 
