@@ -35,7 +35,17 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             .module(&["one"], noise(49, 5000))
             .module(&["two"], noise(49, 5000)),
         second_kernel(payload)?,
+        module_in_use(kernel("module-in-use")?),
     ])
+}
+
+/// A loaded kernel pins the module that loaded it: unloading is refused, and
+/// the kernel boots all the same.
+fn module_in_use(mut variant: Variant) -> Variant {
+    let boot = variant.script.len() - 1;
+    let unload = "if rmmod multiboot2; then echo gone; halt; fi";
+    variant.script.insert(boot, unload.to_owned());
+    variant
 }
 
 /// A second `multiboot2` drops the first kernel and its modules.
