@@ -172,8 +172,11 @@ impl Platform for Grub {
             numbers: [0; 2],
         };
         // SAFETY: `device` is writable.
-        if unsafe { sys::mb2_grub_boot_device(&raw mut device) } == 0 {
-            return check(pending_error()).map(|()| None);
+        let known = unsafe { sys::mb2_grub_boot_device(&raw mut device) } != 0;
+        // A device that does not open is an error without a result of its own.
+        check(pending_error())?;
+        if !known {
+            return Ok(None);
         }
         let [inner, outer] = device.numbers;
         Ok(Some(match device.partitions {
