@@ -15,33 +15,16 @@
 mod common;
 
 use common::Fake;
-use common::images::{self, BASE, CLASSES, ENTRY, FIRST, LOW_BASE, SECOND, relocatable};
+use common::images::{
+    self, BASE, CLASSES, ENTRY, FIRST, LOW_BASE, SECOND, relocatable, with_header,
+};
+use common::refusal::{refuse, refuse_patched};
 use common::world::Fault;
 use mb2::error::Kind;
 use mb2::params::Firmware;
 use mb2_testkit::bytes::{noise, put};
 use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::{Class, Ehdr, Numbering, Patch, Phdr, Section, Segment, Shdr};
-
-/// A machine of each kind refuses the file.
-#[track_caller]
-fn refuse(file: &[u8], kind: Kind) {
-    for mut fake in [Fake::bios, Fake::efi32, Fake::efi64].map(|new| new()) {
-        fake.refuses(file, kind);
-    }
-}
-
-/// The good ELF kernel after some patches.
-#[track_caller]
-fn refuse_patched(class: Class, patches: &[Patch], kind: Kind) {
-    let mut image = images::elf(class, &HeaderBuilder::new());
-    image.patches = patches.to_vec();
-    refuse(&images::bytes(&image), kind);
-}
-
-fn with_header(header: &HeaderBuilder) -> Vec<u8> {
-    images::bytes(&images::elf(Class::Elf64, header))
-}
 
 #[test]
 fn d1_tags_of_size_0_or_near_4_gib_do_not_loop() {

@@ -5,17 +5,10 @@ mod common;
 
 use common::Fake;
 use common::images::{self, BASE};
+use common::refusal::refuse;
 use common::world::Fault;
 use mb2::error::Kind;
 use mb2_testkit::header::{Address, HeaderBuilder, Tag};
-
-/// A machine of each kind refuses the file.
-#[track_caller]
-fn refuse(file: &[u8], kind: Kind) {
-    for mut fake in [Fake::bios, Fake::efi32, Fake::efi64].map(|new| new()) {
-        fake.refuses(file, kind);
-    }
-}
 
 /// A flat file of 0x2345 bytes and its address tag.
 fn flat(address: Address) -> Vec<u8> {

@@ -4,31 +4,12 @@
 mod common;
 
 use common::Fake;
-use common::images::{self, BASE, CLASSES};
+use common::images::{self, BASE, CLASSES, with_header};
+use common::refusal::{refuse, refuse_patched};
 use mb2::error::Kind;
 use mb2_testkit::bytes::{noise, put_number};
 use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::{Class, Ehdr, ImageBuilder, Patch, Section, Segment};
-
-/// A machine of each kind refuses the file.
-#[track_caller]
-fn refuse(file: &[u8], kind: Kind) {
-    for mut fake in [Fake::bios, Fake::efi32, Fake::efi64].map(|new| new()) {
-        fake.refuses(file, kind);
-    }
-}
-
-/// The good ELF kernel after some patches.
-#[track_caller]
-fn refuse_patched(class: Class, patches: &[Patch], kind: Kind) {
-    let mut image = images::elf(class, &HeaderBuilder::new());
-    image.patches = patches.to_vec();
-    refuse(&images::bytes(&image), kind);
-}
-
-fn with_header(header: &HeaderBuilder) -> Vec<u8> {
-    images::bytes(&images::elf(Class::Elf64, header))
-}
 
 #[test]
 fn files_that_end_too_early_are_refused_at_every_length() {

@@ -49,6 +49,11 @@ pub(crate) fn elf(class: Class, header: &HeaderBuilder) -> ImageBuilder {
     elf_at(class, BASE, header)
 }
 
+/// The file of a 64-bit ELF kernel with this header.
+pub(crate) fn with_header(header: &HeaderBuilder) -> Vec<u8> {
+    bytes(&elf(Class::Elf64, header))
+}
+
 /// The file of an image.
 pub(crate) fn bytes(image: &ImageBuilder) -> Vec<u8> {
     image.build().expect("an image").bytes

@@ -18,6 +18,7 @@ pub(crate) mod information;
 pub(crate) mod low;
 pub(crate) mod platform;
 pub(crate) mod reference;
+pub(crate) mod refusal;
 pub(crate) mod relocator;
 pub(crate) mod world;
 
