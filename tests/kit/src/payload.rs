@@ -30,43 +30,19 @@ pub enum Cpu {
 impl Cpu {
     /// Arguments for `ld` in front of `-o OUTPUT LIBRARY`, to be run with
     /// `-T link.ld` of the test kernel.
-    #[must_use]
-    pub fn link_args(self) -> &'static [&'static str] {
-        const COMMON: [&str; 5] = [
+    pub fn link_args(self) -> impl Iterator<Item = &'static str> {
+        let common = [
             "-static",
             "--gc-sections",
             "--emit-relocs",
             "--no-warn-rwx-segments",
             "-znoexecstack",
         ];
-        const I386: [&str; 11] = [
-            COMMON[0],
-            COMMON[1],
-            COMMON[2],
-            COMMON[3],
-            COMMON[4],
-            "-m",
-            "elf_i386",
-            "-e",
-            "entry32",
-            "-u",
-            "entry_efi32",
-        ];
-        const X86_64: [&str; 9] = [
-            COMMON[0],
-            COMMON[1],
-            COMMON[2],
-            COMMON[3],
-            COMMON[4],
-            "-m",
-            "elf_x86_64",
-            "-e",
-            "entry64",
-        ];
-        match self {
-            Self::I386 => &I386,
-            Self::X86_64 => &X86_64,
-        }
+        let own: &[&str] = match self {
+            Self::I386 => &["-m", "elf_i386", "-e", "entry32", "-u", "entry_efi32"],
+            Self::X86_64 => &["-m", "elf_x86_64", "-e", "entry64"],
+        };
+        common.into_iter().chain(own.iter().copied())
     }
 
     fn word_len(self) -> usize {
