@@ -62,12 +62,9 @@ pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
     make_iso(args, &drop_in, &iso)?;
     step.done();
     let machine = Machine {
-        platform: args.platform,
-        memory: args.memory,
-        iso,
-        extra: Vec::new(),
         stop_at: args.image.is_none().then_some(xen::REFUSAL),
         echo: true,
+        ..Machine::new(args.platform, args.memory, iso)
     };
     if args.image.is_some() {
         run_image(&machine)

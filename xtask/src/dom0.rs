@@ -119,14 +119,7 @@ fn boot(platform: Platform) -> Result<Passed> {
         ],
         &iso,
     )?;
-    let machine = Machine {
-        platform,
-        memory: MEMORY,
-        iso,
-        extra: Vec::new(),
-        stop_at: None,
-        echo: false,
-    };
+    let machine = Machine::new(platform, MEMORY, iso);
     let mut watch = Watch::default();
     let outcome = machine.run(LIMIT, |line| watch.line(line))?;
     fs::write(work.join("transcript.txt"), &outcome.transcript)?;

@@ -69,6 +69,18 @@ pub(crate) struct Outcome {
 }
 
 impl Machine {
+    /// A quiet machine with nothing more than it needs.
+    pub(crate) fn new(platform: Platform, memory: u32, iso: PathBuf) -> Self {
+        Self {
+            platform,
+            memory,
+            iso,
+            extra: Vec::new(),
+            stop_at: None,
+            echo: false,
+        }
+    }
+
     /// Runs the machine; `on_line` sees every line that the guest prints.
     ///
     /// # Errors

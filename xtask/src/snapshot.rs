@@ -145,14 +145,10 @@ impl Snapshot {
         let mut extra = self.kind.extra.clone();
         let disk = format!("if=virtio,format=raw,readonly=on,file={}", disk.display());
         extra.extend(["-drive".to_owned(), disk]);
-        let (platform, memory) = (self.kind.platform, self.kind.memory);
+        let iso = self.folder.join("base.iso");
         Machine {
-            platform,
-            memory,
-            iso: self.folder.join("base.iso"),
             extra,
-            stop_at: None,
-            echo: false,
+            ..Machine::new(self.kind.platform, self.kind.memory, iso)
         }
     }
 

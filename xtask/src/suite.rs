@@ -78,12 +78,8 @@ fn xen_job(platform: Platform) -> Job {
             &iso,
         )?;
         let machine = Machine {
-            platform,
-            memory: MEMORY,
-            iso,
-            extra: Vec::new(),
             stop_at: Some(xen::REFUSAL),
-            echo: false,
+            ..Machine::new(platform, MEMORY, iso)
         };
         let mut watch = xen::Watch::default();
         let outcome = machine.run(LIMIT, |line| watch.line(line))?;
