@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cmd::{output, system};
+use crate::cmd::sources;
 use crate::grub::Grub;
 use crate::module::Job;
 use crate::platform::Platform;
@@ -53,17 +53,8 @@ fn copy_sources(to: &Path) -> Result<()> {
     if to.exists() {
         fs::remove_dir_all(to)?;
     }
-    let mut list = system("git");
-    list.args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]);
-    let names = output(list.current_dir(root())).context("missing git: apt-get install git")?;
-    for name in names.split('\0').filter(|name| !name.is_empty()) {
-        let (from, into) = (root().join(name), to.join(name));
+    for name in sources(&root())? {
+        let (from, into) = (root().join(&name), to.join(&name));
         if !from.is_file() {
             continue;
         }

@@ -11,9 +11,9 @@ mod wire;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::cmd::{output, system};
+use crate::cmd::sources;
 
 /// The text files of the repository, as (path, contents), in the order of their paths.
 pub(crate) struct Texts(Vec<(String, String)>);
@@ -126,20 +126,11 @@ impl Texts {
     ///
     /// If git fails or a file cannot be read.
     pub(crate) fn read(root: &Path) -> Result<Self> {
-        let mut list = system("git");
-        list.args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]);
-        let names = output(list.current_dir(root)).context("missing git: apt-get install git")?;
         let mut texts = Vec::new();
-        for name in names.split('\0').filter(|name| !name.is_empty()) {
+        for name in sources(root)? {
             // Deleted but not yet committed files are listed too; binary files have no rules.
-            if let Ok(text) = fs::read_to_string(root.join(name)) {
-                texts.push((name.to_owned(), text));
+            if let Ok(text) = fs::read_to_string(root.join(&name)) {
+                texts.push((name, text));
             }
         }
         texts.sort();
