@@ -34,9 +34,8 @@ const MAP_ATTEMPTS: usize = 4;
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
     let session = session.filter(|session| !session.memory.spoiled);
     let Session { kernel, memory } = loaded(platform, session)?;
-    let machine = platform.machine();
-    let keep_services = machine.can_keep_services() && kernel.params.keep_services;
-    let ends_services = machine.firmware != Firmware::Bios && !keep_services;
+    let keep_services = memory.beside_services(platform);
+    let ends_services = platform.machine().firmware != Firmware::Bios && !keep_services;
     let info = Information {
         video: video::take_over(platform, &kernel.params)?,
         map: if keep_services {

@@ -186,7 +186,7 @@ impl<P: Platform> Memory<P> {
 
     /// Tells whether memory is shared with a firmware that stays alive; known
     /// to be false where there is none.
-    fn beside_services(&self, platform: &P) -> bool {
+    pub(crate) fn beside_services(&self, platform: &P) -> bool {
         platform.machine().can_keep_services() && self.keep_services
     }
 
