@@ -25,6 +25,9 @@ pub(crate) struct BootArgs {
     /// Platform to boot on.
     #[arg(long, value_enum, default_value = "i386-pc")]
     platform: Platform,
+    /// GRUB version as in "2.12"; the distribution's own when absent.
+    #[arg(long, value_name = "VERSION")]
+    grub: Option<String>,
     /// Image for the multiboot2 command; Debian's Xen when absent.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
@@ -53,13 +56,14 @@ pub(crate) struct BootArgs {
 pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(packages::BOOT)?;
+    let grub = Grub::resolve(args.grub.as_deref())?;
     let drop_in = match &args.drop_in {
         Some(file) => file.clone(),
-        None => module::build(&Grub::resolve(None)?, args.platform)?.module,
+        None => module::build(&grub, args.platform)?.module,
     };
     let step = ui::step("making the ISO");
     let iso = root().join(format!("target/xtask/boot/{}.iso", args.platform));
-    make_iso(args, &drop_in, &iso)?;
+    make_iso(args, &grub, &drop_in, &iso)?;
     step.done();
     let machine = Machine {
         stop_at: args.image.is_none().then_some(xen::REFUSAL),
@@ -74,7 +78,7 @@ pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
 }
 
 /// Makes an ISO that boots without being asked.
-fn make_iso(args: &BootArgs, module: &Path, iso: &Path) -> Result<()> {
+fn make_iso(args: &BootArgs, grub: &Grub, module: &Path, iso: &Path) -> Result<()> {
     let image = match &args.image {
         Some(path) => path.clone(),
         None => xen::image()?,
@@ -106,7 +110,7 @@ fn make_iso(args: &BootArgs, module: &Path, iso: &Path) -> Result<()> {
         .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
         .collect();
     iso::build(
-        &iso::module_folder(args.platform, Some(module))?,
+        &iso::module_folder(grub, args.platform, Some(module))?,
         &config,
         &files,
         iso,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cmd::{output, run, system};
+use crate::grub::Grub;
 use crate::initrd::Archive;
 use crate::iso::{self, Flavour};
 use crate::platform::Platform;
@@ -91,17 +92,18 @@ fn initrd(work: &Path) -> Result<Vec<u8>> {
 
 /// Boots Xen with Linux as its dom0; the first process has to run there, and the machine has to
 /// turn itself off.
-pub(crate) fn job(platform: Platform) -> Job {
+pub(crate) fn job(grub: &Grub, platform: Platform) -> Job {
+    let grub = grub.clone();
     Job {
         name: "Xen boots its dom0".to_owned(),
         platform: Some(platform),
         group: Some(Group::Dom0),
-        run: Box::new(move || boot(platform)),
+        run: Box::new(move || boot(&grub, platform)),
     }
 }
 
-fn boot(platform: Platform) -> Result<Passed> {
-    let iso = iso_path("dom0", Flavour::Ours, platform);
+fn boot(grub: &Grub, platform: Platform) -> Result<Passed> {
+    let iso = iso_path(grub, "dom0", Flavour::Ours, platform);
     let work = iso.with_extension("work");
     fs::create_dir_all(&work)?;
     let config = format!(
@@ -110,7 +112,7 @@ fn boot(platform: Platform) -> Result<Passed> {
         xen::CMDLINE
     );
     iso::build(
-        &iso::folder_of(Flavour::Ours, platform),
+        &iso::folder_of(grub, Flavour::Ours, platform),
         &config,
         &[
             ("xen", &fs::read(xen::image()?)?),

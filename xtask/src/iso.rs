@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cmd::{run, system};
+use crate::grub::Grub;
 use crate::platform::Platform;
 use crate::{root, stock};
 
@@ -52,20 +53,26 @@ pub(crate) fn is_error(line: &str) -> bool {
 }
 
 /// Where [`module_folder`] leaves its copy.
-pub(crate) fn folder_of(flavour: Flavour, platform: Platform) -> PathBuf {
+pub(crate) fn folder_of(grub: &Grub, flavour: Flavour, platform: Platform) -> PathBuf {
     root()
         .join("target/xtask/modules")
+        .join(&grub.upstream)
         .join(flavour.name())
         .join(platform.name())
 }
 
-/// Makes a copy of the distribution's module folder, with our module in it if that is asked.
+/// Makes a copy of the module folder of a version of GRUB, with our module in it if that is asked.
 ///
 /// # Errors
 ///
 /// If the stock modules are missing or files cannot be written.
-pub(crate) fn module_folder(platform: Platform, ours: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn module_folder(
+    grub: &Grub,
+    platform: Platform,
+    ours: Option<&Path>,
+) -> Result<PathBuf> {
     let to = folder_of(
+        grub,
         if ours.is_some() {
             Flavour::Ours
         } else {
@@ -77,7 +84,7 @@ pub(crate) fn module_folder(platform: Platform, ours: Option<&Path>) -> Result<P
         fs::remove_dir_all(&to)?;
     }
     fs::create_dir_all(&to)?;
-    for entry in fs::read_dir(stock::folder(platform)?)? {
+    for entry in fs::read_dir(stock::folder(grub, platform)?)? {
         let path = entry?.path();
         let name = path.file_name().context("a file has a name")?;
         if path.is_file() {

@@ -6,6 +6,7 @@
 //! repository (see [`cache`]); things built from this repository stay in `target/`.
 
 mod apt;
+mod archive;
 mod boot;
 mod cache;
 mod cmd;

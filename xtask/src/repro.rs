@@ -21,7 +21,7 @@ use crate::{cache, module, root, toolchain, tree};
 pub(crate) fn check(grub: &Grub, platform: Platform) -> Result<()> {
     let toolchain = toolchain::find()?;
     let tree = tree::ensure(grub, platform)?;
-    let stock = Stock::read(platform)?;
+    let stock = Stock::read(grub, platform)?;
     let _guard = cache::lock(&root().join("target/xtask/module.lock"))?;
     let place = root().join("target/xtask/elsewhere");
     let copy = place.join("sources");

@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cmd::{run, system};
+use crate::grub::Grub;
 use crate::iso::{self, Flavour};
 use crate::platform::Platform;
 use crate::qemu::{Machine, Next, Outcome};
@@ -52,6 +53,8 @@ pub(crate) struct Test<'a> {
 /// What kind of machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
+    /// The GRUB that runs in it.
+    pub(crate) grub: Grub,
     /// Decides the firmware.
     pub(crate) platform: Platform,
     /// In MiB.
@@ -92,7 +95,10 @@ impl Snapshot {
     ///
     /// If the folder for its files cannot be made.
     pub(crate) fn new(kind: Kind, number: usize) -> Result<Self> {
-        let folder = root().join(format!("target/xtask/snapshot/{}-{number}", kind.platform));
+        let folder = root().join(format!(
+            "target/xtask/snapshot/{}-{}-{number}",
+            kind.grub.upstream, kind.platform
+        ));
         fs::create_dir_all(&folder)?;
         Ok(Self {
             kind,
@@ -104,6 +110,11 @@ impl Snapshot {
     /// Says whether it is of this kind.
     pub(crate) fn is(&self, kind: &Kind) -> bool {
         self.kind == *kind
+    }
+
+    /// The GRUB that runs in it.
+    pub(crate) fn grub(&self) -> &Grub {
+        &self.kind.grub
     }
 
     /// Lets a machine go on with the disk of a test.
@@ -155,7 +166,7 @@ impl Snapshot {
     /// Starts a machine and saves it when GRUB waits.
     fn save(&self) -> Result<()> {
         let platform = self.kind.platform;
-        let modules = iso::folder_of(Flavour::Stock, platform);
+        let modules = iso::folder_of(&self.kind.grub, Flavour::Stock, platform);
         iso::build(
             &modules,
             &base_config(platform),

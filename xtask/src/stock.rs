@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSymbol};
 
-use crate::packages;
+use crate::grub::Grub;
 use crate::platform::Platform;
+use crate::{archive, packages};
 
 /// A distribution's module folder and what its modules say about each other.
 pub(crate) struct Stock {
@@ -26,17 +27,18 @@ pub(crate) struct Stock {
     pub(crate) size: u64,
 }
 
-/// Returns the distribution's module folder of a platform.
+/// Returns the module folder of a platform that belongs to a version of GRUB: the installed one,
+/// if it is of this version, or one from Debian's archive.
 ///
 /// # Errors
 ///
-/// If its package is missing and cannot be installed.
-pub(crate) fn folder(platform: Platform) -> Result<PathBuf> {
-    let folder = Path::new("/usr/lib/grub").join(platform.name());
-    if !folder.join("moddep.lst").is_file() {
-        packages::ensure(&[platform.stock_package()])?;
+/// If its package is not installed and cannot be fetched.
+pub(crate) fn folder(grub: &Grub, platform: Platform) -> Result<PathBuf> {
+    let installed = packages::installed(platform.stock_package());
+    if installed.is_some_and(|version| version == grub.debian) {
+        return Ok(Path::new("/usr/lib/grub").join(platform.name()));
     }
-    Ok(folder)
+    archive::modules(grub, platform)
 }
 
 impl Stock {
@@ -45,8 +47,8 @@ impl Stock {
     /// # Errors
     ///
     /// If the folder or a module in it cannot be read.
-    pub(crate) fn read(platform: Platform) -> Result<Self> {
-        let folder = folder(platform)?;
+    pub(crate) fn read(grub: &Grub, platform: Platform) -> Result<Self> {
+        let folder = folder(grub, platform)?;
         let size = fs::metadata(folder.join("multiboot2.mod"))
             .with_context(|| format!("{} has no multiboot2.mod", folder.display()))?
             .len();

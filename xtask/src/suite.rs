@@ -28,11 +28,11 @@ pub(crate) fn jobs(
 ) -> Result<Vec<Job>> {
     let mut jobs: Vec<Job> = platforms
         .iter()
-        .map(|platform| xen_job(*platform))
+        .map(|platform| xen_job(grub, *platform))
         .collect();
     let for_dom0 = platforms.iter().filter(|p| dom0::runs_on(**p));
-    jobs.extend(for_dom0.map(|platform| dom0::job(*platform)));
-    jobs.extend(variants::jobs(platforms)?);
+    jobs.extend(for_dom0.map(|platform| dom0::job(grub, *platform)));
+    jobs.extend(variants::jobs(grub, platforms)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {
         return Ok(jobs);
@@ -43,29 +43,31 @@ pub(crate) fn jobs(
         dom0::linux()?;
     }
     for platform in platforms {
-        iso::module_folder(*platform, None)?;
+        iso::module_folder(grub, *platform, None)?;
         let ours = module::to_run(grub, *platform)
             .with_context(|| format!("there is no module for {platform}"))?;
-        iso::module_folder(*platform, Some(&ours))?;
+        iso::module_folder(grub, *platform, Some(&ours))?;
     }
     Ok(jobs)
 }
 
 /// Where the ISO of one test goes.
-pub(crate) fn iso_path(name: &str, flavour: Flavour, platform: Platform) -> PathBuf {
+pub(crate) fn iso_path(grub: &Grub, name: &str, flavour: Flavour, platform: Platform) -> PathBuf {
     root()
         .join("target/xtask/suite")
+        .join(&grub.upstream)
         .join(platform.name())
         .join(format!("{name}-{}.iso", flavour.name()))
 }
 
 /// Debian's Xen has to start and to have been put where it wants to be.
-fn xen_job(platform: Platform) -> Job {
+fn xen_job(grub: &Grub, platform: Platform) -> Job {
+    let grub = grub.clone();
     let run = move || {
-        let modules = iso::folder_of(Flavour::Ours, platform);
+        let modules = iso::folder_of(&grub, Flavour::Ours, platform);
         let image = xen::image()?;
         let bytes = std::fs::read(&image)?;
-        let iso = iso_path("xen", Flavour::Ours, platform);
+        let iso = iso_path(&grub, "xen", Flavour::Ours, platform);
         let config = format!(
             "{}multiboot2 /xen {}\nmodule2 /module\nboot\n",
             iso::prologue(platform),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::cmd::{output, run, system};
 use crate::grub::Grub;
 use crate::platform::Platform;
-use crate::{apt, cache, packages, ui};
+use crate::{archive, cache, packages, ui};
 
 /// A configured tree of GRUB.
 pub(crate) struct Tree {
@@ -37,21 +37,23 @@ pub(crate) fn source(grub: &Grub) -> Result<PathBuf> {
     cache::ensure(&dir, |part| {
         packages::ensure(packages::BUILD)?;
         let step = ui::step(format!("fetching the source of GRUB {}", grub.debian));
-        apt::Apt::open(&grub.suite)?.source("grub2", &grub.debian, part)?;
+        let archive = archive::source(grub)?;
         step.done();
         let step = ui::step(format!("preparing the source of GRUB {}", grub.upstream));
+        let mut names = fs::read_dir(&archive)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let dsc = names
+            .find(|path| path.extension().is_some_and(|e| e == "dsc"))
+            .with_context(|| format!("{} holds no source package", archive.display()))?;
+        let mut unpack = system("dpkg-source");
+        unpack.arg("-x").arg(&dsc).current_dir(part);
+        run(&mut unpack, &part.join("unpack.log"))?;
         let tree = unpacked(part)?;
-        for entry in fs::read_dir(part)? {
-            let path = entry?.path();
-            if path.is_file() {
-                fs::remove_file(path)?;
-            }
-        }
         let mut autogen = system("./autogen.sh");
         run(
             autogen.env("PYTHON", "python3").current_dir(tree),
             &part.join("autogen.log"),
         )?;
+        fs::remove_file(part.join("unpack.log"))?;
         step.done();
         Ok(())
     })?;

@@ -8,21 +8,22 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use mb2_testkit::variants::{self, Outcome, Run, Variant};
 
+use crate::grub::Grub;
 use crate::iso::{self, Flavour};
 use crate::platform::Platform;
 use crate::qemu::{self, End};
 use crate::snapshot::{Kind, Snapshot, Test};
-use crate::suite::tail;
+use crate::suite::{iso_path, tail};
 use crate::table::Group;
 use crate::test::{Job, Passed};
-use crate::{root, testkernel, toolchain};
+use crate::{testkernel, toolchain};
 
 /// Returns a job for each variant on each platform.
 ///
 /// # Errors
 ///
 /// If the test kernel cannot be built or wrapped.
-pub(crate) fn jobs(platforms: &[Platform]) -> Result<Vec<Job>> {
+pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Result<Vec<Job>> {
     let payload = testkernel::build(&toolchain::find()?)?;
     let variants: Vec<Arc<Variant>> = variants::all(&payload)?.into_iter().map(Arc::new).collect();
     let mut jobs = Vec::new();
@@ -33,7 +34,7 @@ pub(crate) fn jobs(platforms: &[Platform]) -> Result<Vec<Job>> {
             .filter(|v| v.platforms.contains(&in_kit(platform)))
         {
             let variant = variant.clone();
-            let snapshot = snapshot_for(&variant, platform, &mut snapshots)?;
+            let snapshot = snapshot_for(&variant, grub, platform, &mut snapshots)?;
             jobs.push(Job {
                 name: variant.name.clone(),
                 platform: Some(platform),
@@ -48,11 +49,13 @@ pub(crate) fn jobs(platforms: &[Platform]) -> Result<Vec<Job>> {
 /// Finds or adds the kind of machine that a variant needs.
 fn snapshot_for(
     variant: &Variant,
+    grub: &Grub,
     platform: Platform,
     all: &mut Vec<Arc<Snapshot>>,
 ) -> Result<Arc<Snapshot>> {
     let extra = variant.machine.qemu_args.clone();
     let kind = Kind {
+        grub: grub.clone(),
         platform,
         memory: variant.machine.memory_mib,
         extra,
@@ -121,9 +124,9 @@ fn boot(
     if variant.machine.network {
         bail!("there is no network boot yet");
     }
-    let place = root().join("target/xtask/suite").join(platform.name());
-    let disk = place.join(format!("{}-{}.img", variant.name, flavour.name()));
-    let module = iso::folder_of(flavour, platform).join("multiboot2.mod");
+    let grub = snapshot.grub();
+    let disk = iso_path(grub, &variant.name, flavour, platform).with_extension("img");
+    let module = iso::folder_of(grub, flavour, platform).join("multiboot2.mod");
     let files: Vec<(&str, &[u8])> = variant
         .files
         .iter()

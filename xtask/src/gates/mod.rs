@@ -92,7 +92,7 @@ fn check_file(path: &Path, platform: Option<Platform>, grub: &Grub) -> Result<()
             })?;
         let tree = tree::ensure(grub, platform)?;
         verifier::verify(&verifier::ensure(grub, &tree)?, path, platform)?;
-        module_complaints(&subject, &Stock::read(platform)?)
+        module_complaints(&subject, &Stock::read(grub, platform)?)
     } else {
         rust_complaints(&subject, &exports()?)
     };
