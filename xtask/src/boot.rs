@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::grub::Grub;
+use crate::grub::{Grub, Place};
+use crate::iso::{Flavour, Maker};
 use crate::platform::Platform;
 use crate::qemu::{End, Machine, Next};
 use crate::{iso, module, packages, root, ui, xen};
@@ -56,14 +57,21 @@ pub(crate) struct BootArgs {
 pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(packages::BOOT)?;
-    let grub = Grub::resolve(args.grub.as_deref())?;
+    let place = Place {
+        grub: Grub::resolve(args.grub.as_deref())?,
+        platform: args.platform,
+    };
     let drop_in = match &args.drop_in {
         Some(file) => file.clone(),
-        None => module::build(&grub, args.platform)?.module,
+        None => module::build(&place.grub, place.platform)?.module,
     };
+    iso::module_folder(&place, Some(&drop_in))?;
+    let maker = Maker::of(&place, Flavour::Ours)?;
     let step = ui::step("making the ISO");
-    let iso = root().join(format!("target/xtask/boot/{}.iso", args.platform));
-    make_iso(args, &grub, &drop_in, &iso)?;
+    let iso = place
+        .below(root().join("target/xtask/boot"))
+        .join("boot.iso");
+    make_iso(args, &maker, &iso)?;
     step.done();
     let machine = Machine {
         stop_at: args.image.is_none().then_some(xen::REFUSAL),
@@ -78,7 +86,7 @@ pub(crate) fn command(args: &BootArgs) -> Result<ExitCode> {
 }
 
 /// Makes an ISO that boots without being asked.
-fn make_iso(args: &BootArgs, grub: &Grub, module: &Path, iso: &Path) -> Result<()> {
+fn make_iso(args: &BootArgs, maker: &Maker, iso: &Path) -> Result<()> {
     let image = match &args.image {
         Some(path) => path.clone(),
         None => xen::image()?,
@@ -109,12 +117,7 @@ fn make_iso(args: &BootArgs, grub: &Grub, module: &Path, iso: &Path) -> Result<(
         .iter()
         .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
         .collect();
-    iso::build(
-        &iso::module_folder(grub, args.platform, Some(module))?,
-        &config,
-        &files,
-        iso,
-    )
+    iso::build(maker, &config, &files, iso)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

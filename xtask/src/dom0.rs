@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cmd::{output, run, system};
-use crate::grub::Grub;
+use crate::grub::Place;
 use crate::initrd::Archive;
-use crate::iso::{self, Flavour};
+use crate::iso::{self, Flavour, Maker};
 use crate::platform::Platform;
 use crate::qemu::{End, Machine, Next};
 use crate::suite::{iso_path, tail};
@@ -92,27 +92,22 @@ fn initrd(work: &Path) -> Result<Vec<u8>> {
 
 /// Boots Xen with Linux as its dom0; the first process has to run there, and the machine has to
 /// turn itself off.
-pub(crate) fn job(grub: &Grub, platform: Platform) -> Job {
-    let grub = grub.clone();
-    Job {
-        name: "Xen boots its dom0".to_owned(),
-        platform: Some(platform),
-        group: Some(Group::Dom0),
-        run: Box::new(move || boot(&grub, platform)),
-    }
+pub(crate) fn job(place: &Place) -> Job {
+    let here = place.clone();
+    Job::new("Xen boots its dom0", Some(place), move || boot(&here)).counts(Group::Dom0)
 }
 
-fn boot(grub: &Grub, platform: Platform) -> Result<Passed> {
-    let iso = iso_path(grub, "dom0", Flavour::Ours, platform);
+fn boot(place: &Place) -> Result<Passed> {
+    let iso = iso_path(place, "dom0", Flavour::Ours);
     let work = iso.with_extension("work");
     fs::create_dir_all(&work)?;
     let config = format!(
         "{}multiboot2 /xen {} dom0_mem=512M\nmodule2 /linux {CMDLINE}\nmodule2 /initrd\nboot\n",
-        iso::prologue(platform),
+        iso::prologue(place.platform),
         xen::CMDLINE
     );
     iso::build(
-        &iso::folder_of(grub, Flavour::Ours, platform),
+        &Maker::of(place, Flavour::Ours)?,
         &config,
         &[
             ("xen", &fs::read(xen::image()?)?),
@@ -121,7 +116,7 @@ fn boot(grub: &Grub, platform: Platform) -> Result<Passed> {
         ],
         &iso,
     )?;
-    let machine = Machine::new(platform, MEMORY, iso);
+    let machine = Machine::new(place.platform, MEMORY, iso);
     let mut watch = Watch::default();
     let outcome = machine.run(LIMIT, |line| watch.line(line))?;
     fs::write(work.join("transcript.txt"), &outcome.transcript)?;

@@ -2,7 +2,7 @@
 //! Which GRUB is meant: its upstream version and Debian's.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -17,6 +17,31 @@ pub(crate) struct Grub {
     pub(crate) upstream: String,
     /// As in "2.06-13+deb12u2".
     pub(crate) debian: String,
+}
+
+/// A version of GRUB on a platform: where tests run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// The version.
+    pub(crate) grub: Grub,
+    /// The platform.
+    pub(crate) platform: Platform,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{} {}", self.grub.upstream, self.platform))
+    }
+}
+
+impl Place {
+    /// A folder of this place below `folder`.
+    pub(crate) fn below(&self, folder: impl AsRef<Path>) -> PathBuf {
+        folder
+            .as_ref()
+            .join(&self.grub.upstream)
+            .join(self.platform.name())
+    }
 }
 
 impl Grub {

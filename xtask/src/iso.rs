@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cmd::{run, system};
-use crate::grub::Grub;
+use crate::grub::Place;
 use crate::platform::Platform;
-use crate::{root, stock};
+use crate::{rescue, root, stock};
 
 /// Whose multiboot2.mod an ISO gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,39 +52,49 @@ pub(crate) fn is_error(line: &str) -> bool {
     line.starts_with("error: ") && !line.contains("no suitable video mode")
 }
 
-/// Where [`module_folder`] leaves its copy.
-pub(crate) fn folder_of(grub: &Grub, flavour: Flavour, platform: Platform) -> PathBuf {
-    root()
-        .join("target/xtask/modules")
-        .join(&grub.upstream)
-        .join(flavour.name())
-        .join(platform.name())
+/// What ISOs are made of and with: a module folder and the grub-mkrescue that fits it.
+pub(crate) struct Maker {
+    /// The program.
+    pub(crate) rescue: PathBuf,
+    /// The folder.
+    pub(crate) modules: PathBuf,
 }
 
-/// Makes a copy of the module folder of a version of GRUB, with our module in it if that is asked.
+impl Maker {
+    /// The one for a module folder that [`module_folder`] has made.
+    ///
+    /// # Errors
+    ///
+    /// If there is no grub-mkrescue of this version and it cannot be made.
+    pub(crate) fn of(place: &Place, flavour: Flavour) -> Result<Self> {
+        Ok(Self {
+            rescue: rescue::ensure(&place.grub)?,
+            modules: folder_of(place, flavour),
+        })
+    }
+}
+
+/// Where [`module_folder`] leaves its copy.
+pub(crate) fn folder_of(place: &Place, flavour: Flavour) -> PathBuf {
+    place.below(root().join("target/xtask/modules").join(flavour.name()))
+}
+
+/// Makes a copy of the distribution's module folder, with our module in it if that is given.
 ///
 /// # Errors
 ///
 /// If the stock modules are missing or files cannot be written.
-pub(crate) fn module_folder(
-    grub: &Grub,
-    platform: Platform,
-    ours: Option<&Path>,
-) -> Result<PathBuf> {
-    let to = folder_of(
-        grub,
-        if ours.is_some() {
-            Flavour::Ours
-        } else {
-            Flavour::Stock
-        },
-        platform,
-    );
+pub(crate) fn module_folder(place: &Place, ours: Option<&Path>) -> Result<()> {
+    let flavour = match ours {
+        Some(_) => Flavour::Ours,
+        None => Flavour::Stock,
+    };
+    let to = folder_of(place, flavour);
     if to.exists() {
         fs::remove_dir_all(&to)?;
     }
     fs::create_dir_all(&to)?;
-    for entry in fs::read_dir(stock::folder(grub, platform)?)? {
+    for entry in fs::read_dir(stock::folder(&place.grub, place.platform)?)? {
         let path = entry?.path();
         let name = path.file_name().context("a file has a name")?;
         if path.is_file() {
@@ -95,7 +105,7 @@ pub(crate) fn module_folder(
         fs::copy(module, to.join("multiboot2.mod"))
             .with_context(|| format!("cannot copy {}", module.display()))?;
     }
-    Ok(to)
+    Ok(())
 }
 
 /// Makes a folder that holds nothing but these files.
@@ -125,25 +135,22 @@ pub(crate) fn write_files(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> 
 /// # Errors
 ///
 /// If grub-mkrescue fails.
-pub(crate) fn build(
-    modules: &Path,
-    config: &str,
-    files: &[(&str, &[u8])],
-    to: &Path,
-) -> Result<()> {
+pub(crate) fn build(maker: &Maker, config: &str, files: &[(&str, &[u8])], to: &Path) -> Result<()> {
     let tree = to.with_extension("root");
     let mut all = files.to_vec();
     all.push(("boot/grub/grub.cfg", config.as_bytes()));
     write_files(&tree, &all)?;
-    let mut rescue = system("grub-mkrescue");
+    let mut rescue = system(&maker.rescue);
     rescue
+        // Where a program that is not installed finds the font of the installed ones.
+        .env("pkgdatadir", "/usr/share/grub")
         .arg("-d")
-        .arg(modules)
+        .arg(&maker.modules)
         .args(["--fonts=", "--locales=", "--themes=", "-o"])
         .arg(to)
         .arg(&tree);
     run(&mut rescue, &to.with_extension("log")).context(
-        "missing grub-mkrescue, xorriso or mtools? apt-get install grub-common xorriso mtools",
+        "missing grub-common, xorriso or mtools? apt-get install grub-common xorriso mtools",
     )?;
     // Without mtools it leaves the EFI part away and succeeds.
     Ok(fs::remove_dir_all(&tree)?)

@@ -23,7 +23,9 @@ mod module;
 mod packages;
 mod platform;
 mod qemu;
+mod readme;
 mod repro;
+mod rescue;
 mod resolve;
 mod rules;
 mod snapshot;
@@ -37,6 +39,7 @@ mod tree;
 mod ui;
 mod variants;
 mod verifier;
+mod versions;
 mod xen;
 
 use std::path::PathBuf;

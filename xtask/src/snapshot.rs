@@ -18,8 +18,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cmd::{run, system};
-use crate::grub::Grub;
-use crate::iso::{self, Flavour};
+use crate::grub::Place;
+use crate::iso::{self, Flavour, Maker};
 use crate::platform::Platform;
 use crate::qemu::{Machine, Next, Outcome};
 use crate::root;
@@ -53,10 +53,8 @@ pub(crate) struct Test<'a> {
 /// What kind of machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
-    /// The GRUB that runs in it.
-    pub(crate) grub: Grub,
-    /// Decides the firmware.
-    pub(crate) platform: Platform,
+    /// The GRUB that runs in it, and the firmware.
+    pub(crate) place: Place,
     /// In MiB.
     pub(crate) memory: u32,
     /// More options for QEMU.
@@ -95,10 +93,8 @@ impl Snapshot {
     ///
     /// If the folder for its files cannot be made.
     pub(crate) fn new(kind: Kind, number: usize) -> Result<Self> {
-        let folder = root().join(format!(
-            "target/xtask/snapshot/{}-{}-{number}",
-            kind.grub.upstream, kind.platform
-        ));
+        let shelf = kind.place.below(root().join("target/xtask/snapshot"));
+        let folder = shelf.join(number.to_string());
         fs::create_dir_all(&folder)?;
         Ok(Self {
             kind,
@@ -112,9 +108,9 @@ impl Snapshot {
         self.kind == *kind
     }
 
-    /// The GRUB that runs in it.
-    pub(crate) fn grub(&self) -> &Grub {
-        &self.kind.grub
+    /// The GRUB that runs in it, and the firmware.
+    pub(crate) fn place(&self) -> &Place {
+        &self.kind.place
     }
 
     /// Lets a machine go on with the disk of a test.
@@ -159,16 +155,16 @@ impl Snapshot {
         let iso = self.folder.join("base.iso");
         Machine {
             extra,
-            ..Machine::new(self.kind.platform, self.kind.memory, iso)
+            ..Machine::new(self.kind.place.platform, self.kind.memory, iso)
         }
     }
 
     /// Starts a machine and saves it when GRUB waits.
     fn save(&self) -> Result<()> {
-        let platform = self.kind.platform;
-        let modules = iso::folder_of(&self.kind.grub, Flavour::Stock, platform);
+        let platform = self.kind.place.platform;
+        let maker = Maker::of(&self.kind.place, Flavour::Stock)?;
         iso::build(
-            &modules,
+            &maker,
             &base_config(platform),
             &[],
             &self.folder.join("base.iso"),

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! README's table of what works: made from a whole run of the machines, and compared with it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, bail};
-
 use crate::platform::Platform;
-use crate::root;
+use crate::readme::Part;
 
-/// What stands around the table.
-const BEGIN: &str = "<!-- table: begin -->";
-const END: &str = "<!-- table: end -->";
+/// Where the table stands.
+pub(crate) const PART: Part = Part("table");
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +110,7 @@ pub(crate) struct Ran {
 }
 
 /// Makes the table.
-fn render(ran: &[Ran]) -> String {
+pub(crate) fn render(ran: &[Ran]) -> String {
     let mut text = String::from("| Passed of run |");
     for platform in Platform::ALL {
         text.push_str(&format!(" {platform} |"));
@@ -139,58 +133,6 @@ fn render(ran: &[Ran]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Splits README's text into what stands before the table and what follows it.
-fn split(readme: &str) -> Option<(&str, &str)> {
-    let begin = readme.find(BEGIN)? + BEGIN.len();
-    let end = begin + readme[begin..].find(END)?;
-    Some((&readme[..begin], &readme[end..]))
-}
-
-/// Puts the table of a run into README's text; nothing if that has no place for it.
-fn with_table(readme: &str, ran: &[Ran]) -> Option<String> {
-    let (before, after) = split(readme)?;
-    Some(format!("{before}\n{}{after}", render(ran)))
-}
-
-/// Compares README.md in the root of the repository with a run.
-///
-/// # Errors
-///
-/// If it says something else, or has no place for the table. The text is what it should say.
-pub(crate) fn check(ran: &[Ran]) -> Result<()> {
-    let (path, text) = read(&root())?;
-    if with_table(&text, ran).with_context(|| no_place(&path))? != text {
-        bail!(
-            "README.md's table is not what this run gives: run `cargo xtask test --write-table`, \
-             or put this between its markers\n{}",
-            render(ran)
-        );
-    }
-    Ok(())
-}
-
-/// Writes the table of a run into README.md in the root of the repository.
-///
-/// # Errors
-///
-/// If it has no place for the table or cannot be written.
-pub(crate) fn write(ran: &[Ran]) -> Result<()> {
-    let (path, text) = read(&root())?;
-    let whole = with_table(&text, ran).with_context(|| no_place(&path))?;
-    fs::write(&path, whole).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn read(folder: &Path) -> Result<(PathBuf, String)> {
-    let path = folder.join("README.md");
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok((path, text))
-}
-
-fn no_place(path: &Path) -> String {
-    format!("{} lacks the lines `{BEGIN}` and `{END}`", path.display())
 }
 
 #[cfg(test)]
@@ -244,17 +186,5 @@ mod tests {
         assert!(lines[2].ends_with("| 1 of 2 | – | 1 of 1 |"), "{text}");
         assert!(lines[3].ends_with("| 1 of 1 | – | – |"), "{text}");
         assert_eq!(lines.len(), 4);
-    }
-
-    #[test]
-    fn a_table_is_replaced_and_then_stays_as_it_is() {
-        let one = [ran(Group::Elf, Platform::I386Pc, true)];
-        let old = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let new = with_table(&old, &one).unwrap();
-        assert_eq!(new, format!("a\n{BEGIN}\n{}{END}\nb\n", render(&one)));
-        assert_eq!(with_table(&new, &one).unwrap(), new);
-        let worse = [ran(Group::Elf, Platform::I386Pc, false)];
-        assert_ne!(with_table(&new, &worse).unwrap(), new);
-        assert_eq!(with_table("a\nb\n", &one), None);
     }
 }

@@ -10,13 +10,17 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::cmd::run;
-use crate::grub::Grub;
+use crate::grub::{Grub, Place};
 use crate::platform::Platform;
-use crate::table::{Group, Ran};
-use crate::{lint, module, packages, repro, root, rules, suite, table, toolchain, tree, ui};
+use crate::table::{self, Group};
+use crate::versions::{self, Kind, Shows};
+use crate::{lint, module, packages, repro, root, rules, suite, toolchain, tree, ui};
 
 /// How many machines run at the same time.
 const WORKERS: usize = 2;
+
+/// The versions of GRUB that are tested besides the distribution's own.
+const OTHERS: &[&str] = &["2.12", "2.14"];
 
 /// Arguments of `test`.
 #[derive(Args)]
@@ -27,8 +31,14 @@ pub(crate) struct TestArgs {
     /// Platform for modules and machines; can be repeated; all of them when absent.
     #[arg(long, value_enum)]
     platform: Vec<Platform>,
-    /// Write README.md's table of what works; without this it is compared with the run.
-    #[arg(long, conflicts_with_all = ["only", "platform"])]
+    /// GRUB version for modules and machines; can be repeated; all of them when absent.
+    #[arg(long, value_name = "VERSION")]
+    grub: Vec<String>,
+    /// Run everything: with each version of GRUB all that runs with the distribution's own.
+    #[arg(long)]
+    full: bool,
+    /// Write README.md's tables of what works; without this they are compared with the run.
+    #[arg(long, conflicts_with_all = ["only", "platform", "grub"])]
     write_table: bool,
 }
 
@@ -36,12 +46,43 @@ pub(crate) struct TestArgs {
 pub(crate) struct Job {
     /// What the table shows and `--only` selects.
     pub(crate) name: String,
-    /// Where, if it is bound to a platform.
-    pub(crate) platform: Option<Platform>,
-    /// The line of README's table that counts it.
+    /// Where, if it is bound to a GRUB on a platform.
+    pub(crate) place: Option<Place>,
+    /// The line of README's first table that counts it.
     pub(crate) group: Option<Group>,
+    /// What it says in README's table of versions.
+    pub(crate) shows: Option<(Kind, Shows)>,
     /// Does it; a remark for the table on success.
     pub(crate) run: Box<dyn FnOnce() -> Result<Passed> + Send>,
+}
+
+impl Job {
+    /// A job that README's tables do not know.
+    pub(crate) fn new(
+        name: &str,
+        place: Option<&Place>,
+        run: impl FnOnce() -> Result<Passed> + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            place: place.cloned(),
+            group: None,
+            shows: None,
+            run: Box::new(run),
+        }
+    }
+
+    /// Lets a line of the first table count it.
+    pub(crate) fn counts(mut self, group: Group) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Lets a cell of the table of versions rest on it.
+    pub(crate) fn shows(mut self, kind: Kind, what: Shows) -> Self {
+        self.shows = Some((kind, what));
+        self
+    }
 }
 
 /// A success.
@@ -66,8 +107,9 @@ impl Passed {
 /// One line of the table.
 struct Row {
     name: String,
-    platform: Option<Platform>,
+    place: Option<Place>,
     group: Option<Group>,
+    shows: Option<(Kind, Shows)>,
     outcome: Result<Passed>,
     took: Duration,
 }
@@ -82,99 +124,123 @@ pub(crate) fn command(args: &TestArgs) -> Result<ExitCode> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(packages::BOOT)?;
     toolchain::ensure_lints()?;
-    let grub = Grub::resolve(None)?;
+    let grubs = grubs(&args.grub)?;
     let platforms = Platform::or_all(&args.platform);
-    tree::ensure_all(&grub, &platforms)?;
+    let mut places = Vec::new();
+    for grub in &grubs {
+        tree::ensure_all(grub, &platforms)?;
+        places.extend(platforms.iter().map(|platform| Place {
+            grub: grub.clone(),
+            platform: *platform,
+        }));
+    }
 
     let wanted = |job: &Job| {
-        let name = format!("{} {}", job.name, place(job.platform));
+        let name = format!("{} {}", job.name, shown(job.place.as_ref()));
         args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()))
     };
     let mut rows = Vec::new();
-    for job in before_machines(&grub, &platforms)
-        .into_iter()
-        .filter(wanted)
-    {
+    for job in before_machines(&places).into_iter().filter(wanted) {
         rows.push(perform(job));
         announce(rows.last(), None);
     }
-    match suite::jobs(&grub, &platforms, &wanted) {
+    match suite::jobs(&places, args.full, &wanted) {
         Ok(jobs) => {
             rows.extend(perform_all(jobs));
-            if args.only.is_empty() && platforms.len() == Platform::ALL.len() {
-                rows.push(readme(&rows, args.write_table));
-                announce(rows.last(), None);
+            if args.only.is_empty() && args.platform.is_empty() && args.grub.is_empty() {
+                for job in readme(&rows, args.write_table) {
+                    rows.push(perform(job));
+                    announce(rows.last(), None);
+                }
             }
         }
         Err(error) => {
-            let name = "preparing the machines".to_owned();
-            rows.push(Row {
-                name,
-                platform: None,
-                group: None,
-                outcome: Err(error),
-                took: Duration::ZERO,
-            });
+            rows.push(perform(Job::new("preparing the machines", None, || {
+                Err(error)
+            })));
         }
     }
     Ok(conclude(&rows))
 }
 
-/// Compares README's table with what the machines gave, or writes it.
-fn readme(rows: &[Row], write: bool) -> Row {
-    let ran: Vec<Ran> = rows
-        .iter()
-        .filter_map(|row| {
-            Some(Ran {
-                group: row.group?,
-                platform: row.platform?,
+/// Finds the versions that were asked for, or all that are tested.
+fn grubs(asked: &[String]) -> Result<Vec<Grub>> {
+    if !asked.is_empty() {
+        return asked.iter().map(|one| Grub::resolve(Some(one))).collect();
+    }
+    let mut all = vec![Grub::resolve(None)?];
+    for other in OTHERS {
+        let grub = Grub::resolve(Some(other))?;
+        if !all.contains(&grub) {
+            all.push(grub);
+        }
+    }
+    Ok(all)
+}
+
+/// Compares README's tables with what the machines gave, or writes them.
+fn readme(rows: &[Row], write: bool) -> Vec<Job> {
+    let (mut groups, mut versions) = (Vec::new(), Vec::new());
+    for row in rows {
+        let Some(place) = &row.place else { continue };
+        if let Some((kind, shows)) = row.shows {
+            versions.push(versions::Ran {
+                version: place.grub.upstream.clone(),
+                platform: place.platform.name(),
+                kind,
+                shows,
                 passed: row.outcome.is_ok(),
-            })
-        })
-        .collect();
-    perform(job("table in README.md", None, move || match write {
-        true => table::write(&ran),
-        false => table::check(&ran),
-    }))
+            });
+        }
+        if let (Some(group), true) = (row.group, place.grub.is_own()) {
+            groups.push(table::Ran {
+                group,
+                platform: place.platform,
+                passed: row.outcome.is_ok(),
+            });
+        }
+    }
+    let cells = versions::cells(&versions);
+    vec![
+        job("table of what works in README.md", None, move || {
+            table::PART.settle(write, |_| table::render(&groups))
+        }),
+        job("table of versions in README.md", None, move || {
+            versions::PART.settle(write, |old| versions::with_cells(old, &cells))
+        }),
+    ]
 }
 
 /// Everything that needs no machine.
-fn before_machines(grub: &Grub, platforms: &[Platform]) -> Vec<Job> {
+fn before_machines(places: &[Place]) -> Vec<Job> {
     let mut jobs = vec![
         job("rules", None, || lint::check_rules(rules::ALL)),
         job("rustfmt", None, lint::format),
         job("clippy", None, lint::clippy),
-        Job {
-            name: "host tests".to_owned(),
-            platform: None,
-            group: None,
-            run: Box::new(host_tests),
-        },
+        Job::new("host tests", None, host_tests),
     ];
-    for platform in platforms.iter().copied() {
-        let (for_build, for_repro) = (grub.clone(), grub.clone());
-        jobs.push(job("module and gates", Some(platform), move || {
-            module::build(&for_build, platform).map(drop)
-        }));
-        jobs.push(job("same module elsewhere", Some(platform), move || {
-            repro::check(&for_repro, platform)
-        }));
+    for place in places {
+        let here = place.clone();
+        let build = job("module and gates", Some(place), move || {
+            module::build(&here.grub, here.platform).map(drop)
+        });
+        jobs.push(build.shows(Kind::DropIn, Shows::Built));
+        if place.grub.is_own() {
+            let here = place.clone();
+            jobs.push(job("same module elsewhere", Some(place), move || {
+                repro::check(&here.grub, here.platform)
+            }));
+        }
     }
     jobs
 }
 
 fn job(
     name: &str,
-    platform: Option<Platform>,
+    place: Option<&Place>,
     run: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Job {
-    let run = Box::new(move || run().map(|()| Passed::default()));
-    Job {
-        name: name.to_owned(),
-        platform,
-        group: None,
-        run,
-    }
+    Job::new(name, place, move || run().map(|()| Passed::default()))
 }
 
 /// Runs the tests of all crates on the host.
@@ -213,8 +279,9 @@ fn perform(job: Job) -> Row {
     let outcome = (job.run)();
     Row {
         name: job.name,
-        platform: job.platform,
+        place: job.place,
         group: job.group,
+        shows: job.shows,
         outcome,
         took: started.elapsed(),
     }
@@ -266,7 +333,7 @@ fn announce(row: Option<&Row>, counter: Option<&str>) {
     ui::note(&format!(
         "{counter}{} {}: {verdict} ({took:.1} s)",
         row.name,
-        place(row.platform)
+        shown(row.place.as_ref())
     ));
     if let Err(error) = &row.outcome {
         ui::note(&format!("{error:#}"));
@@ -298,9 +365,9 @@ fn conclude(rows: &[Row]) -> ExitCode {
             }
         };
         let line = format!(
-            "{:width$}  {:10}  {verdict}  {remark}",
+            "{:width$}  {:15}  {verdict}  {remark}",
             row.name,
-            place(row.platform)
+            shown(row.place.as_ref())
         );
         println!("{}", line.trim_end());
     }
@@ -312,8 +379,8 @@ fn conclude(rows: &[Row]) -> ExitCode {
     }
 }
 
-fn place(platform: Option<Platform>) -> &'static str {
-    platform.map_or("", Platform::name)
+fn shown(place: Option<&Place>) -> String {
+    place.map(Place::to_string).unwrap_or_default()
 }
 
 /// The time that any machine gets; only a machine that hangs needs it.

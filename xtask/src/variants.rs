@@ -8,39 +8,42 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use mb2_testkit::variants::{self, Outcome, Run, Variant};
 
-use crate::grub::Grub;
+use crate::grub::Place;
 use crate::iso::{self, Flavour};
 use crate::platform::Platform;
 use crate::qemu::{self, End};
-use crate::snapshot::{Kind, Snapshot, Test};
+use crate::snapshot::{self, Snapshot, Test};
 use crate::suite::{iso_path, tail};
 use crate::table::Group;
 use crate::test::{Job, Passed};
+use crate::versions::{Kind, Shows};
 use crate::{testkernel, toolchain};
 
-/// Returns a job for each variant on each platform.
+/// Returns a job for each variant in each place; in places of another GRUB than the
+/// distribution's own for a selection of them, unless all are wanted.
 ///
 /// # Errors
 ///
 /// If the test kernel cannot be built or wrapped.
-pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Result<Vec<Job>> {
+pub(crate) fn jobs(places: &[Place], full: bool) -> Result<Vec<Job>> {
     let payload = testkernel::build(&toolchain::find()?)?;
     let variants: Vec<Arc<Variant>> = variants::all(&payload)?.into_iter().map(Arc::new).collect();
     let mut jobs = Vec::new();
     let mut snapshots: Vec<Arc<Snapshot>> = Vec::new();
-    for platform in platforms.iter().copied() {
+    for place in places {
+        let all = full || place.grub.is_own();
         for variant in variants
             .iter()
-            .filter(|v| v.platforms.contains(&in_kit(platform)))
+            .filter(|v| v.platforms.contains(&in_kit(place.platform)))
+            .filter(|v| all || v.is_representative())
         {
             let variant = variant.clone();
-            let snapshot = snapshot_for(&variant, grub, platform, &mut snapshots)?;
-            jobs.push(Job {
-                name: variant.name.clone(),
-                platform: Some(platform),
-                group: Some(Group::of_variant(&variant.name)),
-                run: Box::new(move || judge(&variant, platform, &snapshot)),
+            let snapshot = snapshot_for(&variant, place, &mut snapshots)?;
+            let group = Group::of_variant(&variant.name);
+            let job = Job::new(&variant.name.clone(), Some(place), move || {
+                judge(&variant, &snapshot)
             });
+            jobs.push(job.counts(group).shows(Kind::DropIn, Shows::Kernel));
         }
     }
     Ok(jobs)
@@ -49,16 +52,13 @@ pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Result<Vec<Job>> {
 /// Finds or adds the kind of machine that a variant needs.
 fn snapshot_for(
     variant: &Variant,
-    grub: &Grub,
-    platform: Platform,
+    place: &Place,
     all: &mut Vec<Arc<Snapshot>>,
 ) -> Result<Arc<Snapshot>> {
-    let extra = variant.machine.qemu_args.clone();
-    let kind = Kind {
-        grub: grub.clone(),
-        platform,
+    let kind = snapshot::Kind {
+        place: place.clone(),
         memory: variant.machine.memory_mib,
-        extra,
+        extra: variant.machine.qemu_args.clone(),
     };
     if let Some(found) = all.iter().find(|snapshot| snapshot.is(&kind)) {
         return Ok(found.clone());
@@ -78,13 +78,14 @@ fn in_kit(platform: Platform) -> variants::Platform {
 }
 
 /// Runs a variant as often as it needs and lets the kit judge.
-fn judge(variant: &Variant, platform: Platform, snapshot: &Snapshot) -> Result<Passed> {
+fn judge(variant: &Variant, snapshot: &Snapshot) -> Result<Passed> {
+    let platform = in_kit(snapshot.place().platform);
     let stock = match variant.needs_reference() {
-        true => Some(boot(variant, Flavour::Stock, platform, snapshot)?),
+        true => Some(boot(variant, Flavour::Stock, snapshot)?),
         false => None,
     };
-    let ours = boot(variant, Flavour::Ours, platform, snapshot)?;
-    let verdict = variant.judge(in_kit(platform), stock.as_ref().map(as_run), as_run(&ours));
+    let ours = boot(variant, Flavour::Ours, snapshot)?;
+    let verdict = variant.judge(platform, stock.as_ref().map(as_run), as_run(&ours));
     let remark = match verdict {
         Outcome::Identical => "identical".to_owned(),
         Outcome::Refused => "refused as it has to be".to_owned(),
@@ -115,18 +116,13 @@ fn as_run(outcome: &qemu::Outcome) -> Run<'_> {
 }
 
 /// Boots a variant under one of the two modules; keeps the transcript as a file.
-fn boot(
-    variant: &Variant,
-    flavour: Flavour,
-    platform: Platform,
-    snapshot: &Snapshot,
-) -> Result<qemu::Outcome> {
+fn boot(variant: &Variant, flavour: Flavour, snapshot: &Snapshot) -> Result<qemu::Outcome> {
     if variant.machine.network {
         bail!("there is no network boot yet");
     }
-    let grub = snapshot.grub();
-    let disk = iso_path(grub, &variant.name, flavour, platform).with_extension("img");
-    let module = iso::folder_of(grub, flavour, platform).join("multiboot2.mod");
+    let place = snapshot.place();
+    let disk = iso_path(place, &variant.name, flavour).with_extension("img");
+    let module = iso::folder_of(place, flavour).join("multiboot2.mod");
     let files: Vec<(&str, &[u8])> = variant
         .files
         .iter()

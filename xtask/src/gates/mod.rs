@@ -33,6 +33,9 @@ const SHOWN: usize = 25;
 pub(crate) struct CheckArgs {
     /// Modules (*.mod) or objects with the Rust code (*.o); what was built last when absent.
     files: Vec<PathBuf>,
+    /// GRUB version that they were built for; the distribution's own when absent.
+    #[arg(long, value_name = "VERSION")]
+    grub: Option<String>,
     /// Platform of the files, where neither path nor processor tells.
     #[arg(long, value_enum)]
     platform: Option<Platform>,
@@ -54,7 +57,7 @@ pub(crate) struct Subject<'a> {
 ///
 /// All complaints.
 pub(crate) fn command(args: &CheckArgs) -> Result<()> {
-    let grub = Grub::resolve(None)?;
+    let grub = Grub::resolve(args.grub.as_deref())?;
     if !args.files.is_empty() {
         for file in &args.files {
             check_file(file, args.platform, &grub)?;

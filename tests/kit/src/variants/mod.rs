@@ -249,6 +249,12 @@ impl Variant {
         self
     }
 
+    /// Whether it stands for others.
+    #[must_use]
+    pub fn is_representative(&self) -> bool {
+        REPRESENTATIVE.contains(&self.name.as_str())
+    }
+
     /// Adds a line in front of everything.
     #[must_use]
     pub fn before(mut self, line: &str) -> Self {
@@ -256,6 +262,27 @@ impl Variant {
         self
     }
 }
+
+/// Boots that stand for the others: each kind of image, of placement, of entry and of boot
+/// information once. Where there is no time for all, these are run.
+pub const REPRESENTATIVE: [&str; 16] = [
+    "elf32-fixed",
+    "elf32-high-entry-tag",
+    "elf32-symbols",
+    "elf64-low",
+    "elf64-high-half",
+    "flat-lead-trail",
+    "flat-relocatable-high",
+    "arguments-special",
+    "request-everything",
+    "modules-3",
+    "gz-kernel",
+    "framebuffer-or-text",
+    "elf64-efi64",
+    "efi64-high",
+    "boot-services-without-entry-efi",
+    "refused-elf",
+];
 
 /// The whole list.
 ///
@@ -295,6 +322,20 @@ mod tests {
         for name in names {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(name.chars().all(plain), "{name}");
+        }
+    }
+
+    #[test]
+    fn representatives_exist_on_every_platform() {
+        let list = all(&Payload::dummy()).unwrap();
+        for name in REPRESENTATIVE {
+            assert!(list.iter().any(|variant| variant.name == name), "{name}");
+        }
+        for platform in Platform::ALL {
+            let here = list
+                .iter()
+                .filter(|v| v.is_representative() && v.platforms.contains(&platform));
+            assert!(here.count() >= 12, "{}", platform.name());
         }
     }
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The parts of README.md that a run of the tests writes or checks. Each stands between two
+//! lines with its name.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::root;
+
+/// A part of README.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part(pub(crate) &'static str);
+
+impl Part {
+    fn begin(self) -> String {
+        format!("<!-- {}: begin -->\n", self.0)
+    }
+
+    fn end(self) -> String {
+        format!("<!-- {}: end -->", self.0)
+    }
+
+    /// Splits a text into what stands before the part, the part, and what follows it.
+    fn split(self, text: &str) -> Option<(&str, &str, &str)> {
+        let begin = text.find(&self.begin())? + self.begin().len();
+        let end = begin + text[begin..].find(&self.end())?;
+        Some((&text[..begin], &text[begin..end], &text[end..]))
+    }
+
+    /// Lets `make` turn the part into what it has to be: then that is written, or, without
+    /// `write`, compared with what stands there.
+    ///
+    /// # Errors
+    ///
+    /// If README.md has no such part, cannot be written, or says something else. The text is
+    /// what it should say.
+    pub(crate) fn settle(self, write: bool, make: impl FnOnce(&str) -> String) -> Result<()> {
+        let path = root().join("README.md");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (before, old, after) = self.split(&text).with_context(|| {
+            let (begin, end) = (self.begin(), self.end());
+            format!("README.md lacks the lines `{}` and `{end}`", begin.trim())
+        })?;
+        let new = make(old);
+        if write {
+            return fs::write(&path, format!("{before}{new}{after}"))
+                .with_context(|| format!("cannot write {}", path.display()));
+        }
+        if new != old {
+            bail!(
+                "README.md's {} is not what this run gives: run `cargo xtask test --write-table`, \
+                 or put this between its markers\n{new}",
+                self.0
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_what_stands_between_its_own_lines() {
+        let text =
+            "a\n<!-- x: begin -->\none\n<!-- x: end -->\n<!-- y: begin -->\n<!-- y: end -->\n";
+        let (before, old, after) = Part("x").split(text).unwrap();
+        assert_eq!(old, "one\n");
+        assert_eq!(format!("{before}{old}{after}"), text);
+        assert_eq!(Part("y").split(text).unwrap().1, "");
+        assert_eq!(Part("z").split(text), None);
+    }
+
+    #[test]
+    fn every_part_is_in_readme() {
+        let text = fs::read_to_string(root().join("README.md")).unwrap();
+        for part in [crate::table::PART, crate::versions::PART] {
+            assert!(part.split(&text).is_some(), "{}", part.0);
+        }
+    }
+}
