@@ -5,8 +5,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
-use mb2_testkit::variants::{self, Outcome, Run, Variant};
+use anyhow::{Context, Result, anyhow, bail};
+use mb2_testkit::variants::{self, Outcome, Run, Setting, Variant, Version};
 
 use crate::grub::Place;
 use crate::iso::{self, Flavour};
@@ -79,13 +79,18 @@ fn in_kit(platform: Platform) -> variants::Platform {
 
 /// Runs a variant as often as it needs and lets the kit judge.
 fn judge(variant: &Variant, snapshot: &Snapshot) -> Result<Passed> {
-    let platform = in_kit(snapshot.place().platform);
-    let stock = match variant.needs_reference() {
+    let place = snapshot.place();
+    let setting = Setting {
+        platform: in_kit(place.platform),
+        version: Version::parse(&place.grub.upstream)
+            .with_context(|| format!("{place}: no version"))?,
+    };
+    let stock = match variant.needs_reference(setting.version) {
         true => Some(boot(variant, Flavour::Stock, snapshot)?),
         false => None,
     };
     let ours = boot(variant, Flavour::Ours, snapshot)?;
-    let verdict = variant.judge(platform, stock.as_ref().map(as_run), as_run(&ours));
+    let verdict = variant.judge(setting, stock.as_ref().map(as_run), as_run(&ours));
     let remark = match verdict {
         Outcome::Identical => "identical".to_owned(),
         Outcome::Refused => "refused as it has to be".to_owned(),

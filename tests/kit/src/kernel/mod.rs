@@ -108,7 +108,7 @@ pub struct Kernel {
 }
 
 impl KernelSpec {
-    /// An ELF executable at [`BASE`] without any header tag.
+    /// An ELF executable at [`BASE`] with sections, without any header tag.
     #[must_use]
     pub fn elf(class: Class) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl KernelSpec {
             entry_efi32: false,
             entry_efi64: false,
             tags: Vec::new(),
-            sections: false,
+            sections: true,
             more_sections: Vec::new(),
             flat: None,
         }

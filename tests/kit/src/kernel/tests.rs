@@ -9,11 +9,7 @@ use object::{Object, ObjectSection, ObjectSegment};
 fn both_classes_parse_back() {
     let payload = Payload::dummy();
     for class in [Class::Elf32, Class::Elf64] {
-        let spec = KernelSpec {
-            sections: true,
-            ..KernelSpec::elf(class)
-        };
-        let kernel = spec.build(&payload).unwrap();
+        let kernel = KernelSpec::elf(class).build(&payload).unwrap();
         let elf = object::File::parse(&*kernel.bytes).unwrap();
         assert_eq!(elf.is_64(), class == Class::Elf64);
         assert_eq!(

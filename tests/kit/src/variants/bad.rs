@@ -163,7 +163,7 @@ fn tags(payload: &Payload) -> Result<Vec<Bad>> {
 /// What is broken, the error, and how.
 type Damage = (&'static str, &'static str, fn(&mut ImageBuilder));
 
-static DAMAGES: [Damage; 24] = [
+static DAMAGES: [Damage; 25] = [
     ("elf-magic", "ELF magic", |i| {
         i.patches.push(Patch::Ehdr(Ehdr::Magic, 0))
     }),
@@ -204,6 +204,11 @@ static DAMAGES: [Damage; 24] = [
         i.patches.push(Patch::Phdr(1, Phdr::Offset, 0x100_0000))
     }),
     ("truncated", "premature end", |i| {
+        // The table of sections would be missed first.
+        i.sections.clear();
+        i.patches.push(Patch::Truncate(0x6001));
+    }),
+    ("truncated-sections", "ELF headers", |i| {
         i.patches.push(Patch::Truncate(0x6001))
     }),
     ("above-4gib", "crosses 4 GiB", |i| {

@@ -26,11 +26,7 @@ fn compressible(seed: u64) -> Vec<u8> {
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     let mut list = Vec::new();
     for (name, pack) in PACKERS {
-        let spec = KernelSpec {
-            sections: true,
-            ..KernelSpec::elf(Class::Elf64)
-        };
-        let spec = spec
+        let spec = KernelSpec::elf(Class::Elf64)
             .section(Section::loose(".debug_info", compressible(61)))
             .section(Section::loose(".debug_str", noise(63, 3000)).align(32));
         let mut kernel = spec.build(payload)?;

@@ -10,14 +10,10 @@ use crate::kernel::KernelSpec;
 use crate::payload::Payload;
 
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
-    let elf = |class| KernelSpec {
-        sections: true,
-        ..KernelSpec::elf(class)
-    };
     let kept = |class| KernelSpec {
         boot_services: true,
         entry_efi64: true,
-        ..elf(class)
+        ..KernelSpec::elf(class)
     };
     let window = |preference| {
         Some(Relocatable {
@@ -67,7 +63,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
 
     let no_entry = KernelSpec {
         boot_services: true,
-        ..elf(Class::Elf64)
+        ..KernelSpec::elf(Class::Elf64)
     };
     let variant = Variant::of("boot-services-without-entry", &no_entry, payload)?;
     list.push(variant.clone().on(&[Platform::I386Pc]));
@@ -81,7 +77,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     );
     let no_services = KernelSpec {
         entry_efi64: true,
-        ..elf(Class::Elf64)
+        ..KernelSpec::elf(Class::Elf64)
     };
     list.push(Variant::of(
         "efi64-entry-without-boot-services",
@@ -92,7 +88,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     let efi32 = KernelSpec {
         boot_services: true,
         entry_efi32: true,
-        ..elf(Class::Elf32)
+        ..KernelSpec::elf(Class::Elf32)
     };
     // GRUB has no hand-over for this entry, so it counts as absent.
     let variant = Variant::of("efi32-entry", &efi32, payload)?;

@@ -49,7 +49,6 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         }
         let mapped = KernelSpec {
             virtual_offset: 0x8000_0000,
-            sections: true,
             ..plain.clone()
         };
         list.push(Variant::of(&format!("{name}-mapped"), &mapped, payload)?);
@@ -58,7 +57,6 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     }
     let high = KernelSpec {
         virtual_offset: 0xffff_ffff_8000_0000,
-        sections: true,
         ..KernelSpec::elf(Class::Elf64)
     };
     list.push(Variant::of("elf64-high-half", &high, payload)?);
@@ -73,7 +71,6 @@ fn placements(payload: &Payload) -> Result<Vec<Variant>> {
                 let spec = KernelSpec {
                     relocatable,
                     entry_tag,
-                    sections: true,
                     ..KernelSpec::elf(class)
                 };
                 let suffix = if entry_tag { "-entry-tag" } else { "" };
@@ -96,11 +93,8 @@ fn symbols(name: &str, spec: &KernelSpec, payload: &Payload) -> Result<Variant> 
         Class::Elf64 => 24,
     };
     let symbols = noise(11, 40 * entry_len);
-    let spec = KernelSpec {
-        sections: true,
-        ..spec.clone()
-    };
     let spec = spec
+        .clone()
         .section(
             Section::loose(".symtab", symbols)
                 .kind(SHT_SYMTAB)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! From transcripts to a verdict.
 
-use super::{BadImage, Expectation, Platform, Variant};
+use super::{BadImage, Expectation, Platform, Setting, Variant, Version};
 use crate::dump::check::{Promise, check};
 use crate::dump::compare::{Deviation, Rules, compare};
 use crate::dump::{Dump, Entry};
@@ -35,8 +35,33 @@ pub enum Outcome {
 impl Variant {
     /// Whether the reference has to be run at all.
     #[must_use]
-    pub fn needs_reference(&self) -> bool {
-        matches!(self.expectation, Expectation::Boots { .. })
+    pub fn needs_reference(&self, version: Version) -> bool {
+        match self.expectation {
+            Expectation::Boots { until, .. } => until.is_none_or(|(since, _)| version < since),
+            Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => false,
+        }
+    }
+
+    /// What may differ from the reference in a setting.
+    fn deviations(&self, setting: Setting) -> Vec<Deviation> {
+        let Setting { platform, version } = setting;
+        let (deviations, until) = match &self.expectation {
+            Expectation::Boots { deviations, until } => (deviations, until),
+            Expectation::BootsOursOnly { deviation } => return vec![*deviation],
+            Expectation::Refused { .. } => return Vec::new(),
+        };
+        if let (Some((_, why)), false) = (until, self.needs_reference(version)) {
+            return vec![*why];
+        }
+        let here = |d: &&Deviation| **d != Deviation::VbeInterface || platform == Platform::I386Pc;
+        let mut list: Vec<_> = deviations.iter().filter(here).copied().collect();
+        if version >= Version::OWN_PAGE_TABLES
+            && platform == Platform::X86_64Efi
+            && self.entry(platform) == Entry::Plain32
+        {
+            list.push(Deviation::PageTables);
+        }
+        list
     }
 
     /// State in which the kernel is entered on a platform.
@@ -91,9 +116,10 @@ impl Variant {
     /// Judges a run of the loader under test, with one of the reference if
     /// the variant needs it.
     #[must_use]
-    pub fn judge(&self, platform: Platform, stock: Option<Run<'_>>, ours: Run<'_>) -> Outcome {
+    pub fn judge(&self, setting: Setting, stock: Option<Run<'_>>, ours: Run<'_>) -> Outcome {
+        let needs_reference = self.needs_reference(setting.version);
         let mut wrong = Vec::new();
-        let mut read = |run, strict: bool| match self.examine(platform, run, strict) {
+        let mut read = |run, strict: bool| match self.examine(setting.platform, run, strict) {
             Ok((dump, findings)) => {
                 let who = if strict { "" } else { "reference: " };
                 wrong.extend(findings.into_iter().map(|text| format!("{who}{text}")));
@@ -106,21 +132,13 @@ impl Variant {
             }
         };
         let ours = read(ours, true);
-        let stock = stock.filter(|_| self.needs_reference());
+        let stock = stock.filter(|_| needs_reference);
         let reference = stock.and_then(|run| read(run, false));
-        let deviations = match &self.expectation {
-            Expectation::Boots { deviations } => {
-                let here =
-                    |d: &&Deviation| **d != Deviation::VbeInterface || platform == Platform::I386Pc;
-                deviations.iter().filter(here).copied().collect()
-            }
-            Expectation::BootsOursOnly { deviation } => vec![*deviation],
-            Expectation::Refused { .. } => Vec::new(),
-        };
+        let deviations = self.deviations(setting);
         let rules = Rules {
             deviations: &deviations,
         };
-        match (self.needs_reference(), reference, ours) {
+        match (needs_reference, reference, ours) {
             (true, Some(stock), Some(ours)) => match compare(&stock, &ours, &rules) {
                 Ok(list) => wrong.extend(list.iter().map(ToString::to_string)),
                 Err(error) => wrong.push(error.to_string()),

@@ -14,11 +14,13 @@ mod flat;
 mod judge;
 mod modules;
 mod network;
+mod reference;
 mod script;
 mod tags;
 mod unusual;
 
 pub use judge::{Outcome, Run};
+pub use reference::{Setting, Version};
 pub use script::{join_arguments, quote};
 
 use crate::bytes::fnv1a64;
@@ -72,6 +74,9 @@ pub enum Expectation {
     Boots {
         /// Known differences.
         deviations: Vec<Deviation>,
+        /// The version of GRUB since which the reference does not boot it, and
+        /// why.
+        until: Option<(Version, Deviation)>,
     },
     /// It boots under the loader under test only.
     BootsOursOnly {
@@ -144,6 +149,7 @@ impl Variant {
             script: vec!["multiboot2 /kernel".to_owned(), "boot".to_owned()],
             expectation: Expectation::Boots {
                 deviations: Vec::new(),
+                until: None,
             },
             machine: Machine::default(),
             image: kernel.expected,
@@ -180,7 +186,17 @@ impl Variant {
     #[must_use]
     pub fn deviates(mut self, deviation: Deviation) -> Self {
         match &mut self.expectation {
-            Expectation::Boots { deviations } => deviations.push(deviation),
+            Expectation::Boots { deviations, .. } => deviations.push(deviation),
+            Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => {}
+        }
+        self
+    }
+
+    /// Says since when the reference cannot boot it.
+    #[must_use]
+    pub fn until(mut self, version: Version, why: Deviation) -> Self {
+        match &mut self.expectation {
+            Expectation::Boots { until, .. } => *until = Some((version, why)),
             Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => {}
         }
         self

@@ -51,7 +51,6 @@ fn module_in_use(mut variant: Variant) -> Variant {
 /// A second `multiboot2` drops the first kernel and its modules.
 fn second_kernel(payload: &Payload) -> Result<Variant> {
     let first = KernelSpec {
-        sections: true,
         base: BASE + 0x80_0000,
         ..KernelSpec::elf(Class::Elf64)
     };

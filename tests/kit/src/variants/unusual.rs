@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Legal images that GRUB's C module refuses or mishandles.
 
-use super::Variant;
 use super::elf::CLASSES;
+use super::{Variant, Version};
 use crate::bytes::noise;
 use crate::dump::compare::Deviation;
 use crate::error::Result;
@@ -15,7 +15,7 @@ type Change = fn(&mut ImageBuilder, &mut Expected);
 
 /// Name, whether the reference boots it, change to a good image.
 const CHANGES: [(&str, bool, Change); 11] = [
-    ("no-sections", true, |_, _| {}),
+    ("no-sections", true, |image, _| image.sections.clear()),
     ("far-program-headers", false, |image, _| {
         // Behind the window that is searched, and behind the contents.
         image.phdr_at = Some(0x10_0000)
@@ -81,6 +81,9 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             let kernel = Kernel { bytes, expected };
             let variant = Variant::boots(&format!("{class_name}-{name}"), kernel);
             list.push(match both {
+                true if name == "no-sections" => {
+                    variant.until(Version::SECTION_TABLE_NEEDED, Deviation::NoSectionTable)
+                }
                 true => variant,
                 false => variant.ours_only(Deviation::ReferenceFails),
             });
