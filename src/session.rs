@@ -265,7 +265,15 @@ impl<P: Platform> Memory<P> {
             // The planned address if GRUB can do it, else what GRUB finds
             // itself: a large chunk may fit only where it need not move.
             let exactly = Request::fixed(planned, request.size);
-            let target = self.relocator.alloc_in(&exactly, whose);
+            // UEFI's map has entries that touch. What crosses from one into
+            // the next GRUB would put somewhere else.
+            let target = if platform.machine().firmware == Firmware::Bios
+                || placement::in_one_entry(&map, &exactly.window)
+            {
+                self.relocator.alloc_in(&exactly, whose)
+            } else {
+                self.relocator.alloc_at(planned, request.size)
+            };
             target.or_else(|_| {
                 platform.forget_error();
                 self.relocator.alloc_in(request, whose)

@@ -156,6 +156,15 @@ fn bytes_that_move_at_the_end_arrive_too() {
 }
 
 #[test]
+fn an_image_may_lie_across_a_border_of_the_map() {
+    // Boot services own memory from 32 MiB on, in an entry of its own.
+    for preference in [1, 2] {
+        let tag = relocatable(0x1ff_e000, 0x200_4000, 0x1000, preference);
+        lies_at(Fake::efi64(), tag, 0x1ff_e000);
+    }
+}
+
+#[test]
 fn a_place_that_was_not_asked_for_is_not_used() {
     let tag = relocatable(0x100_0000, 0x200_0000, 0x1000, 1);
     let header = HeaderBuilder::new().tag(tag);

@@ -136,6 +136,11 @@ pub fn entries(map: &[u8]) -> impl Iterator<Item = (Span, u32)> + '_ {
     })
 }
 
+/// Tells whether one available entry of a memory map holds all of `span`.
+pub fn in_one_entry(map: &[u8], span: &Span) -> bool {
+    entries(map).any(|(entry, kind)| kind == AVAILABLE && entry.contains(span))
+}
+
 /// Free usable memory below 4 GiB: what the firmware's map calls available
 /// and nothing has been planned for.
 pub struct FreeMemory<B>(Table<Span, B>);

@@ -52,9 +52,10 @@ impl FakeRelocator {
         })
     }
 
-    /// The address that suits a request in memory of these types, none of it
-    /// in a chunk: tries behind each chunk or before it, as far as there are.
-    fn find(&self, request: &Request, kinds: &[u32]) -> Option<u64> {
+    /// The address that suits a request in memory of these types before `bound`,
+    /// none of it in a chunk: tries behind each chunk or before it, as far as
+    /// there are. Like GRUB it looks at one range at a time.
+    fn find(&self, request: &Request, kinds: &[u32], bound: u64) -> Option<u64> {
         let (size, align) = (u64::from(request.size), u64::from(request.align));
         let high = request.preference == Preference::High;
         let mut found: Option<u64> = None;
@@ -63,7 +64,7 @@ impl FakeRelocator {
                 continue;
             }
             let first = range.start.max(request.window.first.into());
-            let end = range.end.min(u64::from(request.window.last) + 1);
+            let end = range.end.min(bound);
             let mut ends = vec![(first, end)];
             for chunk in &self.chunks {
                 ends.push((first, end.min(chunk.target)));
@@ -120,8 +121,9 @@ impl Relocator for FakeRelocator {
         if let Finds::Misplaced(target) = finds {
             return self.take(target.into(), request.size, false);
         }
+        let bound = u64::from(request.window.last) + 1;
         if finds == Finds::Direct
-            && let Some(target) = self.find(request, &[FREE])
+            && let Some(target) = self.find(request, &[FREE], bound)
         {
             return self.take(target, request.size, true);
         }
@@ -129,7 +131,9 @@ impl Relocator for FakeRelocator {
             Whose::Image => &[FREE, SERVICES],
             Whose::Other => &[FREE],
         };
-        match self.find(request, kinds) {
+        // GRUB's search for memory to move to takes the end of the window for
+        // the highest start.
+        match self.find(request, kinds, bound + u64::from(request.size)) {
             Some(target) => self.take(target, request.size, false),
             None => Err(self.world.grub_error("no chunk")),
         }
