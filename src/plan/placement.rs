@@ -137,6 +137,7 @@ pub fn entries(map: &[u8]) -> impl Iterator<Item = (Span, u32)> + '_ {
 }
 
 /// Tells whether one available entry of a memory map holds all of `span`.
+#[must_use]
 pub fn in_one_entry(map: &[u8], span: &Span) -> bool {
     entries(map).any(|(entry, kind)| kind == AVAILABLE && entry.contains(span))
 }

@@ -74,6 +74,8 @@ impl Apt {
             })?;
         }
         fs::write(dir.join("sources.list"), list)?;
+        // What this machine has installed is no version to choose from.
+        fs::write(dir.join("status"), "")?;
         fs::write(&apt.config, configuration(&dir))?;
         apt.run("apt-get", &["-q", "update"], &dir)
             .with_context(|| format!("cannot fetch the package lists of {}", apt.name))?;
@@ -128,18 +130,18 @@ impl Apt {
             .with_context(|| format!("apt names no place for the source of {package} {version}"))
     }
 
-    /// Downloads a package and unpacks it into `into`.
+    /// Downloads a package and unpacks it into `into`; `wanted` may say which version, as apt
+    /// has it: "name=version".
     ///
     /// # Errors
     ///
-    /// If no suite lists this version or the mirror does not have it.
-    pub(crate) fn unpack(&self, package: &str, version: &str, into: &Path) -> Result<()> {
+    /// If no suite lists it or the mirror does not have it.
+    pub(crate) fn unpack(&self, wanted: &str, into: &Path) -> Result<()> {
         let fetch = into.join("fetch");
         fs::create_dir_all(&fetch)?;
-        let wanted = format!("{package}={version}");
-        self.run("apt-get", &["-q", "download", &wanted], &fetch)
-            .with_context(|| format!("cannot fetch {package} {version}"))?;
-        unpack_fetched(package, &fetch, into)
+        self.run("apt-get", &["-q", "download", wanted], &fetch)
+            .with_context(|| format!("cannot fetch {wanted}"))?;
+        unpack_fetched(wanted, &fetch, into)
     }
 
     /// Downloads a package that no suite lists, of which the SHA-256 is known, and unpacks it
@@ -329,6 +331,7 @@ fn configuration(dir: &Path) -> String {
         "Dir::Etc::sourcelist \"{dir}/sources.list\";\n\
          Dir::Etc::sourceparts \"-\";\n\
          Dir::State::lists \"{dir}/lists\";\n\
+         Dir::State::status \"{dir}/status\";\n\
          Dir::Cache \"{dir}/cache\";\n\
          APT::Sandbox::User \"root\";\n\
          Acquire::Languages \"none\";\n\

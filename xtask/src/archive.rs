@@ -106,7 +106,7 @@ pub(crate) fn modules(grub: &Grub, platform: Platform) -> Result<PathBuf> {
 /// Unpacks a package of exactly this version.
 fn unpack(grub: &Grub, package: &str, into: &Path) -> Result<()> {
     let apt = apt_for(grub.is_own())?;
-    let listed = apt.unpack(package, &grub.debian, into);
+    let listed = apt.unpack(&format!("{package}={}", grub.debian), into);
     let known = UNLISTED
         .iter()
         .find(|(version, name, _)| *version == grub.debian && *name == package);

@@ -15,16 +15,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::cmd::{shown, system};
+use crate::firmware::{self, Firmware};
 use crate::platform::Platform;
 use crate::root;
 
-/// Where Debian's firmware packages put their files.
-const FIRMWARE: &str = "/usr/share/OVMF";
-
 /// A machine that has not started yet.
 pub(crate) struct Machine {
-    /// Decides the firmware.
-    pub(crate) platform: Platform,
+    /// UEFI; without one it has a BIOS.
+    pub(crate) firmware: Option<Firmware>,
     /// In MiB.
     pub(crate) memory: u32,
     /// What it boots from.
@@ -72,7 +70,7 @@ impl Machine {
     /// A quiet machine with nothing more than it needs.
     pub(crate) fn new(platform: Platform, memory: u32, iso: PathBuf) -> Self {
         Self {
-            platform,
+            firmware: firmware::usual(platform),
             memory,
             iso,
             extra: Vec::new(),
@@ -186,22 +184,14 @@ impl Machine {
         {
             command.args(["-nic", "none"]);
         }
-        match self.platform {
-            Platform::I386Pc => {}
-            Platform::X86_64Efi => {
-                command.args(["-machine", "q35"]);
-                flash(&mut command, "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", scratch)?;
-            }
-            Platform::I386Efi => {
+        if let Some(firmware) = &self.firmware {
+            if firmware.needs_smm {
                 command.args(["-machine", "q35,smm=on"]);
                 command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
-                flash(
-                    &mut command,
-                    "OVMF32_CODE_4M.secboot.fd",
-                    "OVMF32_VARS_4M.fd",
-                    scratch,
-                )?;
+            } else {
+                command.args(["-machine", "q35"]);
             }
+            flash(&mut command, firmware, scratch)?;
         }
         command.args(&self.extra);
         Ok(command)
@@ -209,12 +199,12 @@ impl Machine {
 }
 
 /// Adds UEFI firmware: code that stays as it is and a copy of the variables for this run.
-fn flash(command: &mut Command, code: &str, variables: &str, scratch: &Path) -> Result<()> {
+fn flash(command: &mut Command, firmware: &Firmware, scratch: &Path) -> Result<()> {
     let copy = scratch.join("variables.fd");
-    let from = Path::new(FIRMWARE).join(variables);
-    fs::copy(&from, &copy)
+    let from = &firmware.variables;
+    fs::copy(from, &copy)
         .with_context(|| format!("missing {}: apt-get install ovmf ovmf-ia32", from.display()))?;
-    for (file, access) in [(Path::new(FIRMWARE).join(code), ",readonly=on"), (copy, "")] {
+    for (file, access) in [(&firmware.code, ",readonly=on"), (&copy, "")] {
         command.arg("-drive");
         command.arg(format!(
             "if=pflash,format=raw,file={}{access}",

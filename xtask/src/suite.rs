@@ -12,10 +12,10 @@ use crate::qemu::Machine;
 use crate::table::Group;
 use crate::test::{Job, LIMIT, Passed};
 use crate::versions::{Kind, Shows};
-use crate::{dom0, module, rescue, root, variants, xen};
+use crate::{dom0, firmware, module, nx, rescue, root, testkernel, toolchain, variants, xen};
 
 /// Memory of the machines, in MiB.
-const MEMORY: u32 = 1024;
+pub(crate) const MEMORY: u32 = 1024;
 
 /// Prepares all tests that `wanted` selects.
 ///
@@ -37,7 +37,11 @@ pub(crate) fn jobs(
             .filter(|place| full || place.grub.is_own())
             .map(dom0::job),
     );
-    jobs.extend(variants::jobs(places, full)?);
+    let payload = testkernel::build(&toolchain::find()?)?;
+    for place in places.iter().filter(|place| full || !place.grub.is_own()) {
+        jobs.extend(nx::jobs(place, &payload)?);
+    }
+    jobs.extend(variants::jobs(places, full, &payload)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {
         return Ok(jobs);
@@ -46,6 +50,11 @@ pub(crate) fn jobs(
     xen::image()?;
     if jobs.iter().any(|job| job.group == Some(Group::Dom0)) {
         dom0::linux()?;
+    }
+    for job in jobs.iter().filter(|job| job.name.starts_with(nx::NAME)) {
+        if let Some(place) = &job.place {
+            firmware::strict_nx(place.platform)?;
+        }
     }
     let used = |place: &&Place| jobs.iter().any(|job| job.place.as_ref() == Some(*place));
     for place in places.iter().filter(used) {

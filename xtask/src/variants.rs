@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use mb2_testkit::payload::Payload;
 use mb2_testkit::variants::{self, Outcome, Run, Setting, Variant, Version};
 
 use crate::grub::Place;
@@ -17,17 +18,15 @@ use crate::suite::{iso_path, tail};
 use crate::table::Group;
 use crate::test::{Job, Passed};
 use crate::versions::{Kind, Shows};
-use crate::{testkernel, toolchain};
 
 /// Returns a job for each variant in each place; in places of another GRUB than the
 /// distribution's own for a selection of them, unless all are wanted.
 ///
 /// # Errors
 ///
-/// If the test kernel cannot be built or wrapped.
-pub(crate) fn jobs(places: &[Place], full: bool) -> Result<Vec<Job>> {
-    let payload = testkernel::build(&toolchain::find()?)?;
-    let variants: Vec<Arc<Variant>> = variants::all(&payload)?.into_iter().map(Arc::new).collect();
+/// If the test kernel cannot be wrapped.
+pub(crate) fn jobs(places: &[Place], full: bool, payload: &Payload) -> Result<Vec<Job>> {
+    let variants: Vec<Arc<Variant>> = variants::all(payload)?.into_iter().map(Arc::new).collect();
     let mut jobs = Vec::new();
     let mut snapshots: Vec<Arc<Snapshot>> = Vec::new();
     for place in places {
@@ -69,7 +68,7 @@ fn snapshot_for(
 }
 
 /// The kit's name of a platform.
-fn in_kit(platform: Platform) -> variants::Platform {
+pub(crate) fn in_kit(platform: Platform) -> variants::Platform {
     match platform {
         Platform::I386Pc => variants::Platform::I386Pc,
         Platform::X86_64Efi => variants::Platform::X86_64Efi,
@@ -90,8 +89,7 @@ fn judge(variant: &Variant, snapshot: &Snapshot) -> Result<Passed> {
         false => None,
     };
     let ours = boot(variant, Flavour::Ours, snapshot)?;
-    let verdict = variant.judge(setting, stock.as_ref().map(as_run), as_run(&ours));
-    let remark = match verdict {
+    let remark = match variant.judge(setting, stock.as_ref().map(as_run), as_run(&ours)) {
         Outcome::Identical => "identical".to_owned(),
         Outcome::Refused => "refused as it has to be".to_owned(),
         Outcome::Deviates(deviations) => {
@@ -109,7 +107,7 @@ fn judge(variant: &Variant, snapshot: &Snapshot) -> Result<Passed> {
     Ok(Passed::with(remark))
 }
 
-fn as_run(outcome: &qemu::Outcome) -> Run<'_> {
+pub(crate) fn as_run(outcome: &qemu::Outcome) -> Run<'_> {
     let exit = match outcome.end {
         End::Exit(code) => Some(code),
         End::Stopped | End::TimedOut => None,

@@ -20,8 +20,20 @@ pub(crate) enum Kind {
     /// As a file beside the distribution's other modules.
     DropIn,
     /// Built by GRUB's own makefiles.
-    #[expect(dead_code, reason = "its tests come with the builds inside GRUB")]
     InTree,
+}
+
+impl Kind {
+    /// All columns.
+    const ALL: [Self; 2] = [Self::DropIn, Self::InTree];
+
+    /// What stands above the column.
+    fn title(self) -> &'static str {
+        match self {
+            Self::DropIn => "Drop-in",
+            Self::InTree => "Built inside GRUB",
+        }
+    }
 }
 
 /// What a test shows when it passes.
@@ -108,15 +120,14 @@ pub(crate) fn with_cells(table: &str, cells: &[Cell]) -> String {
         let row = rows
             .entry(key(&cell.version, &cell.platform))
             .or_insert_with(|| [NOTHING.to_owned(), NOTHING.to_owned()]);
-        let [drop_in, in_tree] = row;
-        let place = match cell.kind {
-            Kind::DropIn => drop_in,
-            Kind::InTree => in_tree,
-        };
-        cell.status.clone_into(place);
+        for (kind, place) in Kind::ALL.iter().zip(row) {
+            if *kind == cell.kind {
+                cell.status.clone_into(place);
+            }
+        }
     }
-    let mut text =
-        String::from("| GRUB | Platform | Drop-in | Built inside GRUB |\n|---|---|---|---|\n");
+    let [first, second] = Kind::ALL.map(Kind::title);
+    let mut text = format!("| GRUB | Platform | {first} | {second} |\n|---|---|---|---|\n");
     for ((version, _, platform), [drop_in, in_tree]) in rows {
         text += &format!("| {version} | {platform} | {drop_in} | {in_tree} |\n");
     }

@@ -31,20 +31,34 @@ pub(crate) fn rust_sections(subject: &Subject<'_>) -> Vec<String> {
         .collect()
 }
 
-/// A module has the kinds of sections that GRUB's own modules have; none can be written and run.
+/// The kinds of sections that GRUB's own modules have: name, whether it is written, whether it
+/// is run.
+const KINDS: [(&str, bool, bool); 5] = [
+    (".text", false, true),
+    (".rodata", false, false),
+    (".data", true, false),
+    (".bss", true, false),
+    (".module_license", true, false),
+];
+
+/// A module has only known kinds of sections, with the permissions that GRUB gives their pages:
+/// data is not run, and nothing else is written.
 pub(crate) fn module_sections(subject: &Subject<'_>) -> Vec<String> {
-    let known = [".text", ".rodata", ".data", ".bss", ".module_license"];
     let mut found = Vec::new();
     for (name, flags) in allocated(subject) {
-        let fits = known.iter().any(|k| {
-            name.strip_prefix(k)
+        let kind = KINDS.iter().find(|(known, ..)| {
+            name.strip_prefix(known)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
-        if !fits {
+        let Some(&(_, written, run)) = kind else {
             found.push(format!("section {name}: no module of GRUB has one like it"));
+            continue;
+        };
+        if flags.contains(elf::SHF_WRITE) && !written {
+            found.push(format!("section {name} can be written"));
         }
-        if flags.contains(elf::SHF_WRITE) && flags.contains(elf::SHF_EXECINSTR) {
-            found.push(format!("section {name} can be written and run"));
+        if flags.contains(elf::SHF_EXECINSTR) && !run {
+            found.push(format!("section {name} can be run"));
         }
     }
     for needed in [".modname", ".moddeps", ".module_license"] {

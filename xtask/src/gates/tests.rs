@@ -261,17 +261,21 @@ fn section_that_no_script_knows_is_refused() {
 }
 
 #[test]
-fn module_needs_its_names_and_no_writable_code() {
+fn module_needs_its_names_and_the_right_permissions() {
     let names = ".section .modname\n .section .moddeps\n .section .module_license,\"a\"\n";
     accepted(
         &format!("{names} .section .rodata.str1.1,\"a\"\n"),
         shape::module_sections,
     );
     refused(".section .modname\n", shape::module_sections);
-    refused(
-        &format!("{names} .section .text.hot,\"awx\"\n"),
-        shape::module_sections,
-    );
+    for odd in [
+        ".text.hot,\"awx\"",
+        ".rodata,\"aw\"",
+        ".rodata,\"ax\"",
+        ".data.here,\"awx\"",
+    ] {
+        refused(&format!("{names} .section {odd}\n"), shape::module_sections);
+    }
     refused(
         &format!("{names} .section .textual,\"ax\"\n"),
         shape::module_sections,

@@ -74,9 +74,8 @@ impl Deviation {
                  looks for one and refuses a file without it"
             }
             Self::PageTables => {
-                "since 2.14 GRUB's hand-over on 64-bit UEFI maps memory anew; paging \
-                 is off in the kernel, and where the tables lay depends on what \
-                 else had to have a place"
+                "since 2.14 GRUB's hand-over on 64-bit UEFI maps memory anew; where its \
+                 tables lie depends on what else had to have a place"
             }
         }
     }
@@ -173,7 +172,6 @@ impl Differences<'_> {
             match (name.as_str(), a, b) {
                 // Checked against the address of the boot information below.
                 ("ebx" | "rbx", ..) => {}
-                // Left over; paging is off.
                 ("cr3", Some(a), Some(b)) if self.rules.allow(Deviation::PageTables) => {
                     self.equal("page tables' alignment", &(a % 0x1000), &(b % 0x1000));
                 }

@@ -55,10 +55,7 @@ impl Variant {
         }
         let here = |d: &&Deviation| **d != Deviation::VbeInterface || platform == Platform::I386Pc;
         let mut list: Vec<_> = deviations.iter().filter(here).copied().collect();
-        if version >= Version::OWN_PAGE_TABLES
-            && platform == Platform::X86_64Efi
-            && self.entry(platform) == Entry::Plain32
-        {
+        if version >= Version::OWN_PAGE_TABLES && platform == Platform::X86_64Efi {
             list.push(Deviation::PageTables);
         }
         list
