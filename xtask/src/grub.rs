@@ -60,7 +60,7 @@ impl Grub {
         match asked {
             None => own.context("missing grub-common: apt-get install grub-common"),
             Some(asked) => match own {
-                Some(own) if asked == own.upstream || asked == own.debian => Ok(own),
+                Some(own) if own.is_meant_by(asked) => Ok(own),
                 _ => Self::other(asked),
             },
         }
@@ -83,6 +83,11 @@ impl Grub {
             upstream: upstream_of(debian).to_owned(),
             debian: debian.to_owned(),
         }
+    }
+
+    /// Says whether somebody who asks for this version can get this one.
+    fn is_meant_by(&self, asked: &str) -> bool {
+        asked == self.upstream || asked == self.debian
     }
 
     /// Finds a version in the cache or in Debian's archive.
@@ -110,10 +115,7 @@ impl Grub {
             .map(|debian| Self::of_debian(debian))
             .collect();
         let mut skipped = Vec::new();
-        for grub in listed
-            .iter()
-            .filter(|grub| asked == grub.upstream || asked == grub.debian)
-        {
+        for grub in listed.iter().filter(|grub| grub.is_meant_by(asked)) {
             let step = ui::step(format!("fetching GRUB {}", grub.debian));
             match grub.fetch() {
                 Ok(()) => {
@@ -181,6 +183,13 @@ mod tests {
         assert_eq!(upstream_of("2.06-13+deb12u2"), "2.06");
         assert_eq!(upstream_of("1:2.12-9"), "2.12");
         assert_eq!(upstream_of("2.14"), "2.14");
+    }
+
+    #[test]
+    fn both_numbers_name_a_version_and_nothing_else_does() {
+        let grub = Grub::of_debian("2.12-9+deb13u2");
+        assert!(grub.is_meant_by("2.12") && grub.is_meant_by("2.12-9+deb13u2"));
+        assert!(!grub.is_meant_by("2.1") && !grub.is_meant_by("2.12-9"));
     }
 
     #[test]

@@ -128,6 +128,7 @@ fn setup(args: &SetupArgs) -> anyhow::Result<()> {
     for tree in tree::ensure_all(&grub, &Platform::or_all(&args.platform))? {
         verifier::ensure(&grub, &tree)?;
     }
+    rescue::ensure(&grub)?;
     ui::note("ready");
     Ok(())
 }

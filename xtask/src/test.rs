@@ -125,6 +125,8 @@ pub(crate) fn command(args: &TestArgs) -> Result<ExitCode> {
     packages::ensure(packages::BOOT)?;
     toolchain::ensure_lints()?;
     let grubs = grubs(&args.grub)?;
+    let versions: Vec<&str> = grubs.iter().map(|grub| grub.debian.as_str()).collect();
+    ui::note(&format!("versions of GRUB: {}", versions.join(", ")));
     let platforms = Platform::or_all(&args.platform);
     let mut places = Vec::new();
     for grub in &grubs {
