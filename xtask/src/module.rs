@@ -22,6 +22,9 @@ use crate::toolchain::Toolchain;
 use crate::tree::Tree;
 use crate::{cache, gates, glue, moddeps, packages, resolve, root, toolchain, tree, ui, verifier};
 
+/// Name of the module, among the files between, when its functions still have names.
+pub(crate) const LINKED: &str = "linked.o";
+
 /// Arguments of `module`.
 #[derive(Args)]
 pub(crate) struct ModuleArgs {
@@ -53,6 +56,8 @@ pub(crate) struct Built {
     pub(crate) module: PathBuf,
     /// `mb2rs.o`, before it was linked with the glue.
     pub(crate) rust_object: PathBuf,
+    /// The module when its functions still had names.
+    pub(crate) linked: PathBuf,
 }
 
 /// Where a finished module is put.
@@ -129,6 +134,7 @@ pub(crate) fn build(grub: &Grub, platform: Platform) -> Result<Built> {
     Ok(Built {
         module: finished,
         rust_object: built.rust_object,
+        linked: built.linked,
     })
 }
 
@@ -168,12 +174,15 @@ impl Job<'_> {
         link.args(glue::compile(self.tree, self.workspace, work)?)
             .arg(&rust_object);
         run(&mut link, &work.join("link-module.log"))?;
+        let linked = work.join(LINKED);
+        fs::copy(&module, &linked)?;
         let deps = self.dependencies(&module)?;
         name_and_resolve(&module, &deps, work)?;
         Ok((
             Built {
                 module,
                 rust_object,
+                linked,
             },
             deps,
         ))

@@ -7,6 +7,7 @@
 mod code;
 mod relocs;
 mod shape;
+mod stack;
 mod symbols;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use object::{Architecture, Object};
 
 use crate::cmd::{output, system};
 use crate::grub::Grub;
-use crate::module::{self, Built};
+use crate::module::{self, Built, LINKED};
 use crate::platform::Platform;
 use crate::stock::Stock;
 use crate::{root, tree, verifier};
@@ -76,6 +77,7 @@ pub(crate) fn command(args: &CheckArgs) -> Result<()> {
             &grub,
         )?;
         check_file(&module::finished(&grub, platform), Some(platform), &grub)?;
+        show_stack(&module::work(&grub, platform), &Stock::read(platform)?)?;
     }
     Ok(())
 }
@@ -104,6 +106,18 @@ fn check_file(path: &Path, platform: Option<Platform>, grub: &Grub) -> Result<()
     Ok(())
 }
 
+/// Prints the deepest way through a module, and how deep GRUB's own gets.
+fn show_stack(work: &Path, stock: &Stock) -> Result<()> {
+    let (linked, own) = (work.join(LINKED), stock.folder.join("multiboot2.mod"));
+    for (what, path) in [("stack", linked), ("stack of GRUB's own module", own)] {
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let ways = stack::ways(&object::File::parse(&*bytes)?)?;
+        let deepest = ways.first().context("no function was found")?;
+        println!("{what}: {deepest}");
+    }
+    Ok(())
+}
+
 /// Finds the platform in the path, or by the processor where that is enough.
 fn guess_platform(path: &Path, subject: &Subject<'_>) -> Option<Platform> {
     let named = path
@@ -123,6 +137,9 @@ pub(crate) fn check_built(built: &Built, stock: &Stock) -> Result<()> {
     let bytes = fs::read(&built.rust_object)?;
     let subject = Subject::parse(&bytes, &built.rust_object)?;
     report(&built.rust_object, rust_complaints(&subject, &exports()?))?;
+    let bytes = fs::read(&built.linked)?;
+    let named = Subject::parse(&bytes, &built.linked)?;
+    report(&built.linked, stack::shallow(&named))?;
     let bytes = fs::read(&built.module)?;
     let subject = Subject::parse(&bytes, &built.module)?;
     report(&built.module, module_complaints(&subject, stock))
@@ -157,6 +174,7 @@ fn module_complaints(subject: &Subject<'_>, stock: &Stock) -> Vec<String> {
         symbols::not_taken_from(subject, stock),
         code::no_vector_or_float(subject),
         code::small_frames(subject),
+        stack::shallow(subject),
         shape::module_sections(subject),
         shape::size(subject, stock.size),
     ]

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 
 /// An assembled object that is removed at the end of its test.
-struct Assembled(PathBuf, Vec<u8>);
+pub(super) struct Assembled(PathBuf, Vec<u8>);
 
 impl Assembled {
-    fn new(width: &str, source: &str) -> Self {
+    pub(super) fn new(width: &str, source: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let base = std::env::temp_dir().join(format!("mb2-gate-{}-{number}", std::process::id()));
@@ -23,7 +23,7 @@ impl Assembled {
         Self(object, bytes)
     }
 
-    fn subject(&self) -> Subject<'_> {
+    pub(super) fn subject(&self) -> Subject<'_> {
         Subject::parse(&self.1, &self.0).unwrap()
     }
 }
@@ -35,13 +35,17 @@ impl Drop for Assembled {
 }
 
 /// Runs one gate over a piece of assembly.
-fn gate(width: &str, source: &str, gate: impl Fn(&Subject<'_>) -> Vec<String>) -> Vec<String> {
+pub(super) fn gate(
+    width: &str,
+    source: &str,
+    gate: impl Fn(&Subject<'_>) -> Vec<String>,
+) -> Vec<String> {
     let object = Assembled::new(width, source);
     gate(&object.subject())
 }
 
 /// Both widths refuse what only one of them needs to be asked.
-fn refused(source: &str, check: impl Fn(&Subject<'_>) -> Vec<String>) {
+pub(super) fn refused(source: &str, check: impl Fn(&Subject<'_>) -> Vec<String>) {
     for width in ["--32", "--64"] {
         assert!(
             !gate(width, source, &check).is_empty(),
@@ -50,7 +54,7 @@ fn refused(source: &str, check: impl Fn(&Subject<'_>) -> Vec<String>) {
     }
 }
 
-fn accepted(source: &str, check: impl Fn(&Subject<'_>) -> Vec<String>) {
+pub(super) fn accepted(source: &str, check: impl Fn(&Subject<'_>) -> Vec<String>) {
     for width in ["--32", "--64"] {
         let complaints = gate(width, source, &check);
         assert!(
