@@ -71,7 +71,7 @@ enum Command {
     Boot(boot::BootArgs),
     /// Runs all tests: rules, lints, host tests, module gates, QEMU.
     Test(test::TestArgs),
-    /// Checks format, clippy's lints and the rules of this repository.
+    /// Checks format, clippy's lints, offences planted for them, and the rules of this repository.
     Lint,
     /// Checks that no type of src/wire turns foreign bytes into an enum, bool, char or reference.
     CheckWire,

@@ -219,6 +219,7 @@ fn before_machines(places: &[Place]) -> Vec<Job> {
         job("rules", None, || lint::check_rules(rules::ALL)),
         job("rustfmt", None, lint::format),
         job("clippy", None, lint::clippy),
+        job("clippy over planted offences", None, lint::planted::command),
         Job::new("host tests", None, host_tests),
     ];
     for place in places {

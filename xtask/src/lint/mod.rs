@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Format, clippy and the repository's own rules.
 
+pub(crate) mod planted;
+
 use anyhow::{Result, bail};
 
 use crate::cmd::run;
@@ -15,6 +17,7 @@ use crate::{root, toolchain, ui};
 pub(crate) fn command() -> Result<()> {
     rules_command(rules::ALL)?;
     format()?;
+    planted::command()?;
     clippy()
 }
 
