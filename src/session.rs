@@ -282,8 +282,7 @@ impl<P: Platform> Memory<P> {
         let Some(span) = Span::new(target?, request.size) else {
             return Ok(None);
         };
-        self.taken.push(&span);
-        self.taken.tidy();
+        self.taken.join(&span);
         // A chunk that would still have to move is no use beside a firmware
         // that stays: it owns the memory in the way.
         let stays = !beside_services || self.bytes().as_ptr().addr() == index(span.first);

@@ -231,43 +231,48 @@ impl<T: Record, B: Bytes> Iterator for Iter<'_, T, B> {
 }
 
 impl<B: Bytes> Table<Span, B> {
-    /// Sorts by address and joins ranges that touch or overlap.
-    pub fn tidy(&mut self) {
+    /// Adds a range; one that touches it grows instead, if there is one.
+    pub fn join(&mut self, span: &Span) {
+        for index in 0..self.len() {
+            let Some(mut other) = self.get(index) else {
+                break;
+            };
+            if span.first.checked_sub(1) == Some(other.last) {
+                other.last = span.last;
+            } else if other.first.checked_sub(1) == Some(span.last) {
+                other.first = span.first;
+            } else {
+                continue;
+            }
+            return self.set(index, &other);
+        }
+        self.push(span);
+    }
+
+    /// Leaves what is in no range: in order, and no two ranges touch. There
+    /// has to be room for one range more.
+    pub fn invert(&mut self) {
         self.sort_by_words(0);
         let mut kept = 0usize;
+        let mut rest = Some(0);
         for index in 0..self.len() {
-            let Some(span) = self.get(index) else { break };
-            let before = kept.checked_sub(1).and_then(|last| self.get(last));
-            let joined = before.filter(|before| span.first <= before.last.saturating_add(1));
-            if let Some(before) = joined {
-                let last = before.last.max(span.last);
-                self.set(kept.saturating_sub(1), &Span { last, ..before });
-            } else {
-                self.set(kept, &span);
+            let (Some(span), Some(first)) = (self.get(index), rest) else {
+                break;
+            };
+            if let Some(last) = span.first.checked_sub(1).filter(|&last| first <= last) {
+                self.set(kept, &Span { first, last });
                 kept = kept.saturating_add(1);
+            }
+            if span.last >= first {
+                rest = span.last.checked_add(1);
             }
         }
         self.raw.len = kept;
-    }
-
-    /// Takes `hole` out of every range; the order may change.
-    pub fn subtract(&mut self, hole: &Span) {
-        let mut index = 0;
-        while let Some(span) = self.get(index) {
-            if !span.overlaps(hole) {
-                index = index.saturating_add(1);
-                continue;
-            }
-            // The last range takes the place; what is left goes to the end.
-            let end = self.len().saturating_sub(1);
-            self.raw.swap(index, end);
-            self.raw.len = end;
-            if let Some(last) = hole.first.checked_sub(1).filter(|&last| span.first <= last) {
-                self.push(&Span { last, ..span });
-            }
-            if let Some(first) = hole.last.checked_add(1).filter(|&first| first <= span.last) {
-                self.push(&Span { first, ..span });
-            }
+        if let Some(first) = rest {
+            self.push(&Span {
+                first,
+                last: u32::MAX,
+            });
         }
     }
 }
@@ -322,20 +327,34 @@ mod tests {
     }
 
     #[test]
-    fn tidying_joins_touching_and_nested_ranges() {
-        let mut table = spans(&[(9, 10), (4, 7), (0, 3), (5, 6)]);
-        table.tidy();
-        assert_eq!(list(&table), [(0, 7), (9, 10)]);
+    fn inverting_leaves_what_no_range_holds() {
+        for (ranges, rest) in [
+            (&[][..], &[(0, u32::MAX)][..]),
+            (&[(0, u32::MAX)], &[]),
+            (&[(0, 4), (u32::MAX, u32::MAX)], &[(5, u32::MAX - 1)]),
+            // Touching, nested, overlapping, out of order.
+            (
+                &[(9, 10), (4, 7), (2, 3), (5, 6), (10, 20)],
+                &[(0, 1), (8, 8), (21, u32::MAX)],
+            ),
+        ] {
+            let mut table = spans(ranges);
+            table.invert();
+            assert_eq!(list(&table), rest, "{ranges:?}");
+            // Twice leaves the ranges in order and joined.
+            table.invert();
+            table.invert();
+            assert_eq!(list(&table), rest, "{ranges:?}");
+        }
     }
 
     #[test]
-    fn subtracting_trims_splits_and_removes() {
-        let mut table = spans(&[(0, 9), (20, 29), (40, 49), (u32::MAX - 3, u32::MAX)]);
-        for (first, last) in [(5, 24), (42, 43), (25, 29), (u32::MAX, u32::MAX)] {
-            table.subtract(&Span { first, last });
+    fn a_range_joins_one_that_it_touches() {
+        let mut table = spans(&[(10, 19), (40, 49)]);
+        for (first, last) in [(20, 24), (38, 39), (26, 36), (0, 8), (u32::MAX, u32::MAX)] {
+            table.join(&Span { first, last });
         }
-        table.sort_by_words(0);
-        let top = (u32::MAX - 3, u32::MAX - 1);
-        assert_eq!(list(&table), [(0, 4), (40, 41), (44, 49), top]);
+        let apart = [(10, 24), (38, 49), (26, 36), (0, 8), (u32::MAX, u32::MAX)];
+        assert_eq!(list(&table), apart);
     }
 }

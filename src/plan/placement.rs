@@ -148,38 +148,44 @@ pub struct FreeMemory<B>(Table<Span, B>);
 
 impl<B: Bytes> FreeMemory<B> {
     /// Bytes of the buffer that [`FreeMemory::new`] takes: every entry of the
-    /// map is a range or cuts one in two, and so does everything taken.
+    /// map is a range or cuts one in two, and so does everything taken, the
+    /// page at 0 and the one of the hand-over.
     #[must_use]
     pub fn bytes_for(map: &[u8], taken: usize) -> usize {
         let entries = map.len() / MAP_ENTRY;
-        let ranges = entries.saturating_add(taken).saturating_add(1);
+        let ranges = entries.saturating_add(taken).saturating_add(4);
         ranges.saturating_mul(RECORD_LEN)
     }
 
     /// Reads the map into `buffer` and takes out what is `taken` and the page
     /// at address 0.
     pub fn new(map: &[u8], taken: &Table<Span, B>, buffer: B) -> Self {
-        let mut free = Table::new(buffer);
-        for (span, kind) in entries(map) {
-            if kind == AVAILABLE {
-                free.push(&span);
+        let mut list = Table::new(buffer);
+        for available in [true, false] {
+            for (span, kind) in entries(map) {
+                if (kind == AVAILABLE) == available {
+                    list.push(&span);
+                }
             }
-        }
-        free.tidy();
-        free.subtract(&Span {
-            first: 0,
-            last: PAGE - 1,
-        });
-        for (span, kind) in entries(map) {
-            if kind != AVAILABLE {
-                free.subtract(&span);
+            if available {
+                list.invert(); // what no entry calls available
             }
         }
         for span in taken.iter() {
-            free.subtract(&span);
+            list.push(&span);
         }
-        free.tidy();
-        Self(free)
+        let mut free = Self(list);
+        free.without(&Span {
+            first: 0,
+            last: PAGE - 1,
+        });
+        free
+    }
+
+    /// Inverts once more, after a last range that is not free.
+    fn without(&mut self, span: &Span) {
+        self.0.push(span);
+        self.0.invert();
     }
 
     /// Keeps the place clear where the hand-over code will look for memory:
@@ -189,11 +195,11 @@ impl<B: Bytes> FreeMemory<B> {
         if let Some(lowest) = self.0.get(0)
             && lowest.first <= TRAMPOLINE.last
         {
-            self.0.subtract(&Span {
+            self.0.invert();
+            self.without(&Span {
                 first: lowest.first,
                 last: lowest.first | (PAGE - 1),
             });
-            self.0.tidy();
         }
     }
 
@@ -254,8 +260,8 @@ impl<B: Bytes> FreeMemory<B> {
 ///
 /// GRUB takes the start of the lowest available range and moves behind each
 /// chunk that lies there (GRUB, grub-core/lib/relocator.c): that is the lowest
-/// free address, unless the chunk before it ends where the range does. `taken`
-/// is sorted and merged.
+/// free address, unless memory that is not available lies between the chunks
+/// below it, or behind them.
 ///
 /// # Errors
 ///
@@ -273,11 +279,15 @@ pub fn check_trampoline<B: Bytes>(
     };
     if let Some(lowest) = free.0.get(0)
         && request.fits(&lowest).is_some()
-        && taken.get(0).is_none_or(|chunk| {
-            chunk.first > lowest.first || chunk.last.saturating_add(1) == lowest.first
-        })
     {
-        return Ok(());
+        let (mut start, mut len) = (lowest.first, 0u32);
+        for chunk in taken.iter().filter(|chunk| chunk.last < lowest.first) {
+            start = start.min(chunk.first);
+            len = len.saturating_add(chunk.len());
+        }
+        if lowest.first.saturating_sub(start) == len {
+            return Ok(());
+        }
     }
     Err(request.no_room(report))
 }
