@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A kernel file that is read front to back.
 
-use crate::error::Outcome;
+use crate::error::{Kind, Outcome};
 use crate::platform::{File, Platform};
 use crate::table::copy;
 use crate::units::{FileOffset, index, narrow, short};
@@ -13,7 +13,15 @@ use crate::wire::header::SEARCH_LEN;
 pub(crate) struct KernelFile<P: Platform> {
     file: P::File,
     window: P::Buffer,
+    /// Offset behind the byte that was read last.
+    position: u32,
+    /// How often an earlier byte may still be read next.
+    returns: u8,
 }
+
+/// How often a file may be read from an earlier place on: each time a packed
+/// one may be decompressed from its start.
+const RETURNS: u8 = 255;
 
 impl<P: Platform> KernelFile<P> {
     /// Reads the window of an open file.
@@ -21,7 +29,12 @@ impl<P: Platform> KernelFile<P> {
         let size = file.size().unwrap_or(u64::MAX);
         let mut window = platform.alloc(narrow(size).min(SEARCH_LEN))?;
         platform.read(&mut file, FileOffset(0), &mut window)?;
-        Ok(Self { file, window })
+        Ok(Self {
+            position: short(window.len()),
+            file,
+            window,
+            returns: RETURNS,
+        })
     }
 
     /// The first bytes of the file.
@@ -47,8 +60,13 @@ impl<P: Platform> KernelFile<P> {
         let known = known.len();
         match into.get_mut(known..) {
             Some(rest) if !rest.is_empty() => {
-                let offset = FileOffset(offset.saturating_add(short(known)));
-                platform.read(&mut self.file, offset, rest)
+                let offset = offset.saturating_add(short(known));
+                if offset < self.position {
+                    let left = self.returns.checked_sub(1);
+                    self.returns = left.ok_or_else(|| platform.refuse(Kind::Scattered))?;
+                }
+                self.position = offset.saturating_add(short(rest.len()));
+                platform.read(&mut self.file, FileOffset(offset), rest)
             }
             _ => Ok(()),
         }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What lives between commands: the loaded kernel, its modules, its memory.
 
-use crate::error::Outcome;
 #[cfg(doc)]
-use crate::error::{Failed, Kind};
+use crate::error::Failed;
+use crate::error::{Kind, Outcome};
 use crate::info::{ElfSections, Writer};
 use crate::params::{Firmware, LoadParams};
 use crate::plan::placement::{self, FreeMemory, Request};
@@ -160,6 +160,10 @@ pub struct Memory<P: Platform> {
 /// A memory map and what of it is free.
 type Free<P> = (<P as Platform>::Buffer, FreeMemory<<P as Platform>::Buffer>);
 
+/// Most chunks that an image may need: each costs GRUB's relocator more than
+/// the one before.
+const MAX_IMAGE_CHUNKS: usize = 1024;
+
 /// Room that the list of targets starts with, in records.
 const FIRST_TARGETS: usize = 32;
 
@@ -190,9 +194,10 @@ impl<P: Platform> Memory<P> {
         platform.machine().can_keep_services() && self.keep_services
     }
 
-    /// The map for placing, and what of it is free.
+    /// The map for placing, and what of it is free. Memory without a choice is
+    /// a part of the image, which was compared with the other parts before.
     #[inline(never)] // two callers, none of them hurried
-    fn free(&mut self, platform: &mut P, whose: Whose) -> Outcome<Free<P>> {
+    fn free(&mut self, platform: &mut P, whose: Whose, fixed: bool) -> Outcome<Free<P>> {
         self.chunks = self.chunks.saturating_add(1);
         if self.taken.is_full() {
             let len = self.taken.len().saturating_mul(2 * RECORD_LEN);
@@ -205,7 +210,8 @@ impl<P: Platform> Memory<P> {
             MemoryMap::BesideServices
         })?;
         let len = FreeMemory::<P::Buffer>::bytes_for(&map, self.taken.len());
-        let free = FreeMemory::new(&map, &self.taken, platform.alloc(len)?);
+        let taken = Some(&self.taken).filter(|_| !fixed);
+        let free = FreeMemory::new(&map, taken, platform.alloc(len)?);
         Ok((map, free))
     }
 
@@ -220,8 +226,8 @@ impl<P: Platform> Memory<P> {
     ///
     /// # Errors
     ///
-    /// [`Kind::NoRoom`], for memory without a choice [`Kind::NotFree`], and
-    /// what GRUB refuses.
+    /// [`Kind::NoRoom`], [`Kind::Scattered`], for memory without a choice
+    /// [`Kind::NotFree`], and what GRUB refuses.
     pub fn place(
         &mut self,
         platform: &mut P,
@@ -236,7 +242,8 @@ impl<P: Platform> Memory<P> {
     ///
     /// # Errors
     ///
-    /// For memory without a choice [`Kind::NotFree`], and what GRUB refuses.
+    /// [`Kind::Scattered`], for memory without a choice [`Kind::NotFree`], and
+    /// what GRUB refuses.
     #[inline(never)] // as above
     pub fn try_place(
         &mut self,
@@ -244,9 +251,12 @@ impl<P: Platform> Memory<P> {
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
-        let (map, mut free) = self.free(platform, whose)?;
+        if whose == Whose::Image && self.chunks >= MAX_IMAGE_CHUNKS {
+            return Err(platform.refuse(Kind::Scattered));
+        }
         let beside_services = self.beside_services(platform);
         let fixed = request.is_fixed();
+        let (map, mut free) = self.free(platform, whose, fixed)?;
         if fixed {
             free.check_fixed(&request.window, &map, platform)?;
         } else if platform.machine().firmware != Firmware::Bios && !beside_services {
@@ -300,7 +310,7 @@ impl<P: Platform> Memory<P> {
     ///
     /// [`Kind::NoRoom`] and what GRUB refuses.
     pub fn check_hand_over(&mut self, platform: &mut P) -> Outcome {
-        let (_, free) = self.free(platform, Whose::Image)?;
+        let (_, free) = self.free(platform, Whose::Image, false)?;
         placement::check_trampoline(&free, &self.taken, platform)?;
         let lists = self.chunks.saturating_mul(HEAP_PER_CHUNK);
         platform.alloc(lists.saturating_add(HEAP_RESERVE)).map(drop)

@@ -86,12 +86,9 @@ impl<B: Bytes> Raw<B> {
 
     #[inline(never)] // as above
     fn swap(&mut self, a: usize, b: usize) {
-        if let (Some(&x), Some(&y)) = (self.get(a), self.get(b)) {
-            for (index, bytes) in [(a, y), (b, x)] {
-                if let Some(record) = self.get_mut(index) {
-                    *record = bytes;
-                }
-            }
+        let (records, _) = self.buffer.as_chunks_mut::<RECORD_LEN>();
+        if a < records.len() && b < records.len() {
+            records.swap(a, b);
         }
     }
 

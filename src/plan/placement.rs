@@ -159,7 +159,7 @@ impl<B: Bytes> FreeMemory<B> {
 
     /// Reads the map into `buffer` and takes out what is `taken` and the page
     /// at address 0.
-    pub fn new(map: &[u8], taken: &Table<Span, B>, buffer: B) -> Self {
+    pub fn new(map: &[u8], taken: Option<&Table<Span, B>>, buffer: B) -> Self {
         let mut list = Table::new(buffer);
         for available in [true, false] {
             for (span, kind) in entries(map) {
@@ -171,8 +171,10 @@ impl<B: Bytes> FreeMemory<B> {
                 list.invert(); // what no entry calls available
             }
         }
-        for span in taken.iter() {
-            list.push(&span);
+        if let Some(taken) = taken {
+            for span in taken.iter() {
+                list.push(&span);
+            }
         }
         let mut free = Self(list);
         free.without(&Span {
@@ -316,7 +318,7 @@ mod tests {
             table.push(&Span { first, last });
         }
         let len = FreeMemory::<Vec<u8>>::bytes_for(map, taken.len());
-        FreeMemory::new(map, &table, vec![0; len])
+        FreeMemory::new(map, Some(&table), vec![0; len])
     }
 
     fn check(free: &FreeMemory<Vec<u8>>, wanted: &Span, map: &[u8]) -> Option<Error> {

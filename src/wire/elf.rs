@@ -17,6 +17,9 @@ const INDEX_IN_SECTION: u32 = 0xffff;
 /// Section indexes from here on are reserved (ELF, `SHN_LORESERVE`).
 const RESERVED_INDEX: u64 = 0xff00;
 
+/// Longest table of headers, in bytes: four times what counts of 16 bits need.
+const MAX_TABLE: u64 = 16 << 20;
+
 /// Segment that is loaded (ELF, `PT_LOAD`).
 pub const PT_LOAD: u64 = 1;
 
@@ -113,7 +116,7 @@ impl HeaderTable {
     /// Checks that the entries are large enough and lie in the file.
     fn check(&self, least: u16, file_size: u32, report: &mut impl Report) -> Outcome {
         let size = u64::from(self.count).saturating_mul(self.entry_size.into());
-        let inside = file_range(self.offset, size, file_size).is_some();
+        let inside = size <= MAX_TABLE && file_range(self.offset, size, file_size).is_some();
         if self.is_empty() || (inside && self.entry_size >= least) {
             return Ok(());
         }
