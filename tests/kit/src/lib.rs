@@ -25,6 +25,7 @@ pub mod header;
 pub mod image;
 pub mod kernel;
 pub mod payload;
+pub mod random;
 pub mod variants;
 
 pub use error::Error;
