@@ -14,7 +14,11 @@ use crate::{cache, root};
 /// Compiler flags beyond what target description and profile say. With one section for all
 /// code, calls inside it need no relocation. The threshold is the one that gives the smallest
 /// module on all platforms: without inlining at all, calls cost more than what they call.
-const RUSTFLAGS: &[&str] = &["-Zfunction-sections=no", "-Cllvm-args=-inline-threshold=20"];
+const RUSTFLAGS: &str = "-Zfunction-sections=no -Cllvm-args=-inline-threshold=20";
+
+/// The same for code that runs on the host and has each of its accesses checked: by the address
+/// sanitizer, and by the assertions of the core library about pointers and slices.
+const SANITIZED: &str = "-Zsanitizer=address -Cdebug-assertions=on -Cdebuginfo=line-tables-only";
 
 /// One cross build of one package.
 pub(crate) struct Cross<'a> {
@@ -41,12 +45,47 @@ impl Cross<'_> {
     ///
     /// If the compiler fails.
     pub(crate) fn staticlib(&self, to: &Path) -> Result<()> {
+        self.build(&self.description(), RUSTFLAGS, to)
+    }
+
+    /// Builds the package's static library for programs of the host that have the address
+    /// sanitizer in them, and copies it to `to`.
+    ///
+    /// # Errors
+    ///
+    /// If the compiler fails.
+    pub(crate) fn sanitized(&self, to: &Path) -> Result<()> {
+        let text = fs::read_to_string(self.description())?;
+        let mut description: serde_json::Value = serde_json::from_str(&text)?;
+        // The sanitizer keeps its books where it does on Linux. The crate must not notice.
+        description["llvm-target"] = match self.cpu {
+            Cpu::I386 => "i686-unknown-linux-gnu",
+            Cpu::X86_64 => "x86_64-unknown-linux-gnu",
+        }
+        .into();
+        description["supported-sanitizers"] = vec!["address"].into();
+        description["relocation-model"] = "pic".into();
+        fs::create_dir_all(target_dir())?;
+        let name = format!("{}-sanitized.json", self.cpu.rust_target());
+        let changed = target_dir().join(name);
+        fs::write(&changed, description.to_string())?;
+        self.build(&changed, SANITIZED, to)
+    }
+
+    /// The description of the target that modules are built for.
+    fn description(&self) -> PathBuf {
+        let target = self.cpu.rust_target();
+        self.workspace
+            .join(format!("module-glue/targets/{target}.json"))
+    }
+
+    fn build(&self, description: &Path, rustflags: &str, to: &Path) -> Result<()> {
         let target_dir = target_dir();
         let _guard = cache::lock(&target_dir.join("xtask.lock"))?;
-        let target = self.cpu.rust_target();
-        let description = self
-            .workspace
-            .join(format!("module-glue/targets/{target}.json"));
+        let target = description
+            .file_stem()
+            .context("a target description has a name")?
+            .to_string_lossy();
         let mut cargo = self.toolchain.cargo();
         cargo
             .current_dir(self.workspace)
@@ -57,10 +96,8 @@ impl Cross<'_> {
             .args(["--release", "--locked", "-p", self.package, "--target"])
             .arg(description)
             .args(["-Zbuild-std=core", "-Zjson-target-spec", "--target-dir"])
-            .arg(&target_dir);
-        if !RUSTFLAGS.is_empty() {
-            cargo.env("RUSTFLAGS", RUSTFLAGS.join(" "));
-        }
+            .arg(&target_dir)
+            .env("RUSTFLAGS", rustflags);
         if let Some(flags) = &self.grub_cppflags {
             cargo.env("MB2_GRUB_CPPFLAGS", flags);
         }
@@ -70,7 +107,7 @@ impl Cross<'_> {
         ));
         run(&mut cargo, &log)?;
         let library = format!("lib{}.a", self.package.replace('-', "_"));
-        let built = target_dir.join(target).join("release").join(library);
+        let built = target_dir.join(&*target).join("release").join(library);
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder)?;
         }

@@ -16,6 +16,7 @@ mod firmware;
 mod gates;
 mod glue;
 mod grub;
+mod host;
 mod initrd;
 mod iso;
 mod lint;

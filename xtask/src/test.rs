@@ -14,7 +14,7 @@ use crate::grub::{Grub, Place};
 use crate::platform::Platform;
 use crate::table::{self, Group};
 use crate::versions::{self, Kind, Shows};
-use crate::{lint, module, packages, repro, root, rules, suite, toolchain, tree, ui};
+use crate::{host, lint, module, packages, repro, root, rules, suite, toolchain, tree, ui};
 
 /// How many machines run at the same time.
 const WORKERS: usize = 2;
@@ -235,6 +235,8 @@ fn before_machines(places: &[Place]) -> Vec<Job> {
             }));
         }
     }
+    let own: Vec<Place> = places.iter().filter(|place| place.grub.is_own()).cloned().collect();
+    jobs.extend(host::jobs(&own));
     jobs
 }
 
