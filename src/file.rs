@@ -4,7 +4,7 @@
 use crate::error::{Kind, Outcome};
 use crate::platform::{File, Platform};
 use crate::table::copy;
-use crate::units::{FileOffset, index, narrow, short};
+use crate::units::{FileOffset, index, short};
 use crate::wire::elf::HeaderTable;
 use crate::wire::header::SEARCH_LEN;
 
@@ -13,6 +13,8 @@ use crate::wire::header::SEARCH_LEN;
 pub(crate) struct KernelFile<P: Platform> {
     file: P::File,
     window: P::Buffer,
+    /// Bytes of the window that are the file's.
+    len: usize,
     /// Offset behind the byte that was read last.
     position: u32,
     /// How often an earlier byte may still be read next.
@@ -26,20 +28,21 @@ const RETURNS: u8 = 255;
 impl<P: Platform> KernelFile<P> {
     /// Reads the window of an open file.
     pub(crate) fn new(platform: &mut P, mut file: P::File) -> Outcome<Self> {
-        let size = file.size().unwrap_or(u64::MAX);
-        let mut window = platform.alloc(narrow(size).min(SEARCH_LEN))?;
-        platform.read(&mut file, FileOffset(0), &mut window)?;
+        // A file whose size nobody knows may end inside the window.
+        let mut window = platform.alloc(SEARCH_LEN)?;
+        let len = platform.read(&mut file, FileOffset(0), &mut window)?;
         Ok(Self {
-            position: short(window.len()),
             file,
             window,
+            len,
+            position: short(len),
             returns: RETURNS,
         })
     }
 
     /// The first bytes of the file.
     pub(crate) fn window(&self) -> &[u8] {
-        &self.window
+        self.window.get(..self.len).unwrap_or_default()
     }
 
     /// Size in bytes as far as the file is read, if it is known.
@@ -55,7 +58,7 @@ impl<P: Platform> KernelFile<P> {
 
     /// Fills `into` from `offset` on.
     pub(crate) fn read(&mut self, platform: &mut P, offset: u32, into: &mut [u8]) -> Outcome {
-        let known = self.window.get(index(offset)..).unwrap_or_default();
+        let known = self.window().get(index(offset)..).unwrap_or_default();
         copy(into, known);
         let known = known.len();
         match into.get_mut(known..) {
@@ -66,7 +69,7 @@ impl<P: Platform> KernelFile<P> {
                     self.returns = left.ok_or_else(|| platform.refuse(Kind::Scattered))?;
                 }
                 self.position = offset.saturating_add(short(rest.len()));
-                platform.read(&mut self.file, FileOffset(offset), rest)
+                platform.fill(&mut self.file, FileOffset(offset), rest)
             }
             _ => Ok(()),
         }

@@ -254,7 +254,7 @@ fn read_module<P: Platform>(
     let target = session.memory.place(platform, &request, Whose::Other)?;
     let bytes = session.memory.bytes();
     if let Some((contents, rest)) = bytes.split_at_mut_checked(narrow(size)) {
-        platform.read(file, FileOffset(0), contents)?;
+        platform.fill(file, FileOffset(0), contents)?;
         rest.fill(0);
     }
     Ok(Span::clip(target.0.into(), size).unwrap_or(request.window))

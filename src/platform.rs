@@ -5,7 +5,7 @@
 //! owned values: a dropped file is closed, a dropped relocator unloaded, a
 //! dropped buffer freed, so a failed load leaves nothing behind.
 
-use crate::error::{Outcome, Report};
+use crate::error::{Kind, Outcome, Report};
 use crate::info::{Apm, EfiTables};
 use crate::params::Machine;
 use crate::plan::placement::Request;
@@ -155,8 +155,25 @@ pub trait Platform: Report + Sized {
     fn unset_loader(&mut self);
     /// Opens a file; errors are about it from then on.
     fn open(&mut self, path: &CStr, kind: FileKind) -> Outcome<Self::File>;
+    /// Reads from `offset` on and returns how many bytes there were.
+    fn read(
+        &mut self,
+        file: &mut Self::File,
+        offset: FileOffset,
+        into: &mut [u8],
+    ) -> Outcome<usize>;
     /// Fills `into` from `offset` on.
-    fn read(&mut self, file: &mut Self::File, offset: FileOffset, into: &mut [u8]) -> Outcome;
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::FileEnd`] and what GRUB refuses.
+    #[inline(never)] // two callers, none of them hurried
+    fn fill(&mut self, file: &mut Self::File, offset: FileOffset, into: &mut [u8]) -> Outcome {
+        if self.read(file, offset, into)? == into.len() {
+            return Ok(());
+        }
+        Err(self.refuse(Kind::FileEnd))
+    }
     /// Joins the arguments from `first` on and shows them to the verifiers;
     /// the text carries its NUL.
     fn command_line(

@@ -72,6 +72,18 @@ fn a_section_without_contents_or_address() {
 }
 
 #[test]
+fn a_small_file_of_unknown_size() {
+    for class in CLASSES {
+        let file = images::bytes(&plain(class));
+        assert!(file.len() < 0x8000);
+        let mut fake = Fake::bios();
+        fake.store("/kernel", &file).sized = false;
+        fake.multiboot2(&["/kernel"]).unwrap();
+        assert_eq!(fake.boot().unwrap().registers.entry, BASE + ENTRY);
+    }
+}
+
+#[test]
 fn section_alignment_0() {
     for class in CLASSES {
         let section = Section::loose(".data0", noise(21, 500)).align(0);

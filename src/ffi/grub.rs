@@ -97,15 +97,10 @@ impl Platform for Grub {
         File::open(path, kind)
     }
 
-    fn read(&mut self, file: &mut File, offset: FileOffset, into: &mut [u8]) -> Outcome {
-        if file.read(offset, into)? == into.len() {
-            return Ok(());
-        }
-        // A short read is an error of its own unless GRUB has set one.
-        match pending_error() {
-            0 => Err(self.refuse(Kind::FileEnd)),
-            _ => Err(Failed),
-        }
+    fn read(&mut self, file: &mut File, offset: FileOffset, into: &mut [u8]) -> Outcome<usize> {
+        let len = file.read(offset, into)?;
+        // GRUB may have read a part and then failed.
+        check(pending_error()).map(|()| len)
     }
 
     #[doc(alias = "grub_create_loader_cmdline")]
