@@ -14,11 +14,14 @@
 //! | [`kernel`] | whole bootable images, and what to expect from them |
 //! | [`compress`] | gzip, xz and lzop containers |
 //! | [`dump`] | the kernel's transcript: parsing, checking, comparing |
+//! | [`random`] | kernels that numbers choose |
+//! | [`differ`] | two loaders on one such kernel: what may differ, and why |
 //! | [`variants`] | the list of boots for the differential test |
 #![deny(unsafe_code)]
 
 pub mod bytes;
 pub mod compress;
+pub mod differ;
 pub mod dump;
 pub mod error;
 pub mod header;

@@ -80,7 +80,7 @@ pub enum Entry {
 }
 
 /// The blob's account of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImageReport {
     /// Where the blob lies.
     pub base: u32,
