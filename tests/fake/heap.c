@@ -104,22 +104,24 @@ grub_free (void *memory)
   free (memory);
 }
 
+/* GRUB's own take NULL where there is nothing to do.  */
+
 void *
 grub_memmove (void *to, const void *from, grub_size_t size)
 {
-  return memmove (to, from, size);
+  return size ? memmove (to, from, size) : to;
 }
 
 void *
 grub_memset (void *to, int byte, grub_size_t size)
 {
-  return memset (to, byte, size);
+  return size ? memset (to, byte, size) : to;
 }
 
 int
 grub_memcmp (const void *a, const void *b, grub_size_t size)
 {
-  return memcmp (a, b, size);
+  return size ? memcmp (a, b, size) : 0;
 }
 
 grub_size_t

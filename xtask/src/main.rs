@@ -70,6 +70,8 @@ enum Command {
     CheckModule(gates::CheckArgs),
     /// Boots an image through our module in QEMU, or Debian's Xen when no image is given.
     Boot(boot::BootArgs),
+    /// Compares our loader with GRUB's C loader on the host, over thousands of kernels.
+    Differential(host::DifferentialArgs),
     /// Runs all tests: rules, lints, host tests, module gates, QEMU.
     Test(test::TestArgs),
     /// Checks format, clippy's lints, offences planted for them, and the rules of this repository.
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
         Command::Module(args) => module::command(&args).map(|()| ExitCode::SUCCESS),
         Command::CheckModule(args) => gates::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Boot(args) => boot::command(&args),
+        Command::Differential(args) => host::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::command(&args),
         Command::Lint => lint::command().map(|()| ExitCode::SUCCESS),
         Command::CheckWire => lint::rules_command(&[rules::WIRE]).map(|()| ExitCode::SUCCESS),

@@ -11,7 +11,7 @@ use mb2_testkit::image::{Class, FlatBuilder, ImageBuilder, Section, Segment};
 
 use super::build::Programs;
 use super::job::{Args, Job, Machine, Step, Stored, fact};
-use super::player::{Did, End, Player, Report};
+use super::player::{Did, End, Player, Report, difference};
 use crate::platform::Platform;
 
 /// A call whose failure has another way: GRUB's choice of memory instead of the planned one.
@@ -235,7 +235,7 @@ impl Boundary {
         let first = self.play(&boot)?.start.context("it does not start")?;
         boot.fill = 0x5a;
         let second = self.play(&boot)?.start.context("it does not start again")?;
-        if let Some(at) = first.difference(&second) {
+        if let Some(at) = difference(&first, &second) {
             bail!("the kernel finds memory that nobody wrote at {at:#x}");
         }
         Ok(())

@@ -27,7 +27,8 @@ impl Machine {
     pub(crate) fn plain(platform: Platform) -> Self {
         let low = match platform {
             Platform::I386Pc => (0, 0x9_fc00, FREE),
-            Platform::X86_64Efi | Platform::I386Efi => (0, 0xa_0000, FREE),
+            // The firmware keeps the page at address 0 for itself.
+            Platform::X86_64Efi | Platform::I386Efi => (0x1000, 0xa_0000, FREE),
         };
         Self {
             ranges: vec![
@@ -52,7 +53,7 @@ impl Machine {
         let hole = start + 0x80_0000;
         Self {
             ranges: vec![
-                (0, 0xa_0000, SERVICES),
+                (0x1000, 0xa_0000, SERVICES),
                 (start, hole, FREE),
                 (hole, hole + 0x10_0000, NVS),
                 (hole + 0x10_0000, end, FREE),

@@ -4,35 +4,119 @@
 
 mod boundary;
 mod build;
+mod differential;
 mod job;
 mod machines;
 mod player;
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::grub::Grub;
 use crate::platform::Platform;
 use crate::test::{Job, Passed};
+use crate::ui;
+use differential::{SEED, Wanted};
+
+/// Kernels for each platform that every run of the tests compares.
+const KERNELS: u64 = 2000;
+
+/// Arguments of `differential`.
+#[derive(Args)]
+pub(crate) struct DifferentialArgs {
+    /// Platform to compare on; can be repeated; all of them when absent.
+    #[arg(long, value_enum)]
+    platform: Vec<Platform>,
+    /// How many kernels on each platform.
+    #[arg(long, value_name = "N", default_value_t = KERNELS)]
+    kernels: u64,
+    /// Seed of the sequence of kernels.
+    #[arg(long, value_name = "SEED", default_value_t = SEED, value_parser = seed)]
+    seed: u64,
+    /// Only this kernel of the sequence, with all that the two loaders did.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "kernels")]
+    kernel: Option<u64>,
+}
+
+/// Reads a number, hexadecimal behind 0x.
+fn seed(text: &str) -> Result<u64, std::num::ParseIntError> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    }
+}
+
+/// Compares our loader with GRUB's C loader.
+///
+/// # Errors
+///
+/// The first difference that nothing explains.
+pub(crate) fn command(args: &DifferentialArgs) -> Result<()> {
+    let grub = Grub::resolve(None)?;
+    for platform in Platform::or_all(&args.platform) {
+        let programs = build::programs(&grub, platform)?;
+        let first = args.kernel.unwrap_or(0);
+        let wanted = Wanted {
+            platform,
+            seed: args.seed,
+            numbers: first..first + args.kernels,
+        };
+        if args.kernel.is_some() {
+            differential::show(&programs, &wanted)?;
+            continue;
+        }
+        let step = ui::step(format!("comparing {} kernels, {platform}", args.kernels));
+        let tally = differential::run(&programs, &wanted)?;
+        step.done();
+        println!("{platform}: {tally}");
+        for ((what, odd), count) in &tally.reasons {
+            println!("{count:7}  {what}: {odd:?}, {}", odd.why());
+        }
+    }
+    Ok(())
+}
 
 /// The jobs of `cargo xtask test`.
 pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Vec<Job> {
-    let boundary = |platform: Platform| {
-        let grub = grub.clone();
-        Job {
-            name: "boundary under sanitizers".to_owned(),
-            platform: Some(platform),
-            group: None,
-            run: Box::new(move || boundary(&grub, platform)),
+    let mut jobs = Vec::new();
+    for platform in platforms.iter().copied() {
+        let both: [(_, fn(&Grub, Platform) -> Result<Passed>); 2] = [
+            ("boundary under sanitizers", boundary),
+            ("comparison with C on the host", differential),
+        ];
+        for (name, run) in both {
+            let grub = grub.clone();
+            jobs.push(Job {
+                name: name.to_owned(),
+                platform: Some(platform),
+                group: None,
+                run: Box::new(move || run(&grub, platform)),
+            });
         }
-    };
-    platforms.iter().copied().map(boundary).collect()
+    }
+    jobs
 }
 
 fn boundary(grub: &Grub, platform: Platform) -> Result<Passed> {
     let programs = build::programs(grub, platform)?;
+    let step = ui::step(format!("failing each call of GRUB, {platform}"));
     let runs = boundary::Boundary::run(&programs, platform)?;
+    step.done();
     Ok(Passed {
         remark: format!("{runs} runs"),
         inside: runs,
     })
+}
+
+fn differential(grub: &Grub, platform: Platform) -> Result<Passed> {
+    let programs = build::programs(grub, platform)?;
+    let step = ui::step(format!("comparing {KERNELS} kernels, {platform}"));
+    let wanted = Wanted {
+        platform,
+        seed: SEED,
+        numbers: 0..KERNELS,
+    };
+    let tally = differential::run(&programs, &wanted)?;
+    step.done();
+    Ok(Passed::with(tally.to_string()))
 }

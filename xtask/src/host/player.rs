@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use mb2_testkit::bytes::{u32_at, u64_at};
+use mb2_testkit::differ::{Chunk, Start};
 
 use super::job::Job;
 
@@ -81,46 +82,22 @@ pub(crate) struct Did {
     pub(crate) count: Count,
 }
 
-/// Memory that the kernel finds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Chunk {
-    pub(crate) target: u64,
-    /// It need not be moved.
-    pub(crate) in_place: bool,
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// The start of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Start {
-    /// Entry, EAX, EBX, ECX, EDX, ESI and, without boot services, EDI, EBP, ESP.
-    pub(crate) registers: Vec<u64>,
-    /// By target.
-    pub(crate) chunks: Vec<Chunk>,
-}
-
-impl Start {
-    /// Where the boot information lies.
-    pub(crate) fn information(&self) -> u64 {
-        self.registers.get(2).copied().unwrap_or_default()
+/// The lowest address at which another start of the same kernel finds other bytes, behind the
+/// boot information excepted: its chunk is larger than it.
+pub(crate) fn difference(one: &Start, other: &Start) -> Option<u64> {
+    if one.registers != other.registers || one.chunks.len() != other.chunks.len() {
+        return Some(0);
     }
-
-    /// The lowest address at which another start of the same kernel finds other bytes, behind the
-    /// boot information excepted: its chunk is larger than it.
-    pub(crate) fn difference(&self, other: &Self) -> Option<u64> {
-        if self.registers != other.registers || self.chunks.len() != other.chunks.len() {
-            return Some(0);
+    let information = one.registers.get(2).copied();
+    one.chunks.iter().zip(&other.chunks).find_map(|(a, b)| {
+        let mut len = a.bytes.len().max(b.bytes.len());
+        if Some(a.target) == information {
+            len = usize::try_from(u32_at(&a.bytes, 0)?).ok()?;
         }
-        self.chunks.iter().zip(&other.chunks).find_map(|(a, b)| {
-            let mut len = a.bytes.len().max(b.bytes.len());
-            if a.target == self.information() {
-                len = usize::try_from(u32_at(&a.bytes, 0)?).ok()?;
-            }
-            let same = a.target == b.target && a.bytes.get(..len) == b.bytes.get(..len);
-            let at = || a.bytes.iter().zip(&b.bytes).position(|(a, b)| a != b);
-            (!same).then(|| a.target + at().unwrap_or_default() as u64)
-        })
-    }
+        let same = a.target == b.target && a.bytes.get(..len) == b.bytes.get(..len);
+        let at = || a.bytes.iter().zip(&b.bytes).position(|(a, b)| a != b);
+        (!same).then(|| a.target + at().unwrap_or_default() as u64)
+    })
 }
 
 /// A whole run.
@@ -282,6 +259,7 @@ impl Report {
                 self.start = Some(Start {
                     registers: registers.iter().map(|r| u64::from_le_bytes(*r)).collect(),
                     chunks: Vec::new(),
+                    events: self.events.clone(),
                 });
             }
             4 => {
