@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The contract between the Rust loader and GRUB's C.
 
-   Three readers include this file: the glue that implements it, bindgen that
-   translates it for Rust, and the fake that stands in for GRUB in host tests.
-   It needs nothing of GRUB itself.
+   Both sides include this file: the glue that implements it, and bindgen that
+   translates it for Rust.  It needs nothing of GRUB itself.
 
    Conventions.  mb2_grub_* are functions that Rust calls, mb2_rs_* functions
    that C calls.  Both carry MB2_ABI, since GRUB compiles most i386 platforms

@@ -146,6 +146,8 @@ pub(crate) fn command(args: &TestArgs) -> Result<ExitCode> {
         rows.push(perform(job));
         announce(rows.last(), None);
     }
+    let on_host = host::jobs(places.iter().filter(|place| place.grub.is_own()));
+    rows.extend(perform_all(on_host.into_iter().filter(wanted).collect()));
     match suite::jobs(&places, args.full, &wanted) {
         Ok(jobs) => {
             rows.extend(perform_all(jobs));
@@ -235,8 +237,6 @@ fn before_machines(places: &[Place]) -> Vec<Job> {
             }));
         }
     }
-    let own: Vec<Place> = places.iter().filter(|place| place.grub.is_own()).cloned().collect();
-    jobs.extend(host::jobs(&own));
     jobs
 }
 

@@ -5,12 +5,10 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use mb2_testkit::bytes::noise;
-use mb2_testkit::header::{HeaderBuilder, Relocatable, Tag};
-use mb2_testkit::image::{Class, FlatBuilder, ImageBuilder, Section, Segment};
 
 use super::build::Programs;
-use super::job::{Args, Job, Machine, Step, Stored, fact};
+use super::job::{Args, Job, Step};
+use super::loads::{self, Load, module2, multiboot2};
 use super::player::{Did, End, Player, Report, difference};
 use crate::platform::Platform;
 
@@ -19,144 +17,6 @@ const DISPENSABLE: &str = "chunk in a window";
 
 /// How the fake starts the text of an error that it was told to make.
 const MADE_TO_FAIL: &str = "error made to fail";
-
-/// Where the plain machine's kernels are linked, and the other's.
-const BASE: u32 = 0x20_0000;
-const DIRECT_BASE: u32 = 0x1020_0000;
-
-/// A kernel and what is done with it.
-struct Load {
-    name: &'static str,
-    machine: Machine,
-    kernel: Vec<u8>,
-}
-
-/// Two segments with a gap, and sections that no segment holds.
-fn elf(class: Class, base: u32, header: HeaderBuilder) -> Result<Vec<u8>> {
-    let mut first = noise(7, 0x1808);
-    let header = header.build();
-    first[..header.len()].copy_from_slice(&header);
-    let base = u64::from(base);
-    let mut image = ImageBuilder::new(class)
-        .segment(Segment::load(base, first).mem_len(0x2400))
-        .segment(Segment::load(base + 0x4000, noise(8, 0x855)).mem_len(0x1003))
-        .section(Section::loose(".symtab", noise(11, 720)).align(8))
-        .section(Section::nobits(".later", 0, 0x40_0000))
-        .section(Section::loose(".debug", noise(13, 5000)).align(64));
-    image.entry = base + 0x1010;
-    image.numbering.names = true;
-    Ok(image.build()?.bytes)
-}
-
-fn loads(platform: Platform) -> Result<Vec<Load>> {
-    let movable = |preference| {
-        Tag::Relocatable(Relocatable {
-            min: 0x10_0000,
-            max: u32::MAX,
-            align: 0x1000,
-            preference,
-        })
-    };
-    let plain = HeaderBuilder::new().tag(Tag::ModuleAlignment);
-    let framebuffer = plain.clone().tag(Tag::Framebuffer(1024, 768, 32));
-    let mut flat = FlatBuilder::new(plain.clone().tag(Tag::Entry(BASE + 0x400)), BASE)
-        .part(0, noise(9, 0xa345));
-    flat.mem_len = Some(0x1_0000);
-    let mut far =
-        ImageBuilder::new(Class::Elf64).segment(Segment::load(BASE.into(), plain.build()));
-    far.entry = BASE.into();
-    far.phdr_at = Some(0x1_8000);
-    let mut graphics = Machine::plain(platform);
-    graphics.facts |= fact::SCREEN | fact::PALETTE | fact::VBE | fact::VBE_MODE;
-    let mut loads = vec![
-        Load {
-            name: "fixed ELF32",
-            machine: Machine::plain(platform),
-            kernel: elf(Class::Elf32, BASE, plain.clone())?,
-        },
-        Load {
-            name: "movable ELF64 with a screen",
-            machine: graphics,
-            kernel: elf(Class::Elf64, BASE, framebuffer.tag(movable(2)))?,
-        },
-        Load {
-            name: "movable ELF32 that stays",
-            machine: Machine::direct(platform),
-            kernel: elf(Class::Elf32, BASE, plain.clone().tag(movable(1)))?,
-        },
-        Load {
-            name: "flat file",
-            machine: Machine::plain(platform),
-            kernel: flat.build(),
-        },
-        Load {
-            name: "tables far behind",
-            machine: Machine::plain(platform),
-            kernel: far.build()?.bytes,
-        },
-    ];
-    if platform == Platform::X86_64Efi {
-        let keeping = plain
-            .tag(Tag::EfiBootServices)
-            .tag(Tag::EntryEfi64(DIRECT_BASE + 0x1020));
-        loads.push(Load {
-            name: "beside boot services",
-            machine: Machine::direct(platform),
-            kernel: elf(Class::Elf64, DIRECT_BASE, keeping)?,
-        });
-    }
-    Ok(loads)
-}
-
-impl Load {
-    fn job(&self, steps: Vec<Step>) -> Job {
-        let files = [
-            ("/kernel", self.kernel.clone()),
-            ("/module", noise(1, 5000)),
-            ("/empty", Vec::new()),
-            ("/bad", noise(2, 5000)),
-        ];
-        Job {
-            files: files.map(|(name, bytes)| Stored::new(name, bytes)).into(),
-            steps,
-            ..Job::new(&self.machine)
-        }
-    }
-}
-
-fn multiboot2(args: &[&str]) -> Step {
-    Step::Multiboot2(Args::new(args))
-}
-
-fn module2(args: &[&str]) -> Step {
-    Step::Module2(Args::new(args))
-}
-
-fn load() -> Step {
-    multiboot2(&["/kernel", "a", "b c", "d\"e\\"])
-}
-
-/// What is done with each load while calls fail: what comes before, and the work.
-fn works() -> Vec<(&'static str, Vec<Step>, Vec<Step>)> {
-    let module = || module2(&["/module", "x"]);
-    vec![
-        ("multiboot2", vec![], vec![load()]),
-        ("multiboot2 again", vec![load(), module()], vec![load()]),
-        ("module2", vec![load()], vec![module()]),
-        (
-            "module2 --nounzip",
-            vec![load()],
-            vec![module2(&["--nounzip", "/empty"])],
-        ),
-        // So many that lists have to grow.
-        (
-            "many modules",
-            vec![load()],
-            (0..40).map(|_| module()).collect(),
-        ),
-        ("boot", vec![load(), module()], vec![Step::Boot]),
-    ]
-}
 
 /// The test: returns how many runs it took.
 pub(crate) struct Boundary {
@@ -177,15 +37,15 @@ impl Boundary {
             platform,
             runs: 0,
         };
-        for load in loads(platform)? {
-            test.load(&load).with_context(|| load.name)?;
+        for (index, load) in loads::loads(platform)?.iter().enumerate() {
+            test.load(load, index == 0).with_context(|| load.name)?;
         }
         Ok(test.runs)
     }
 
-    fn load(&mut self, load: &Load) -> Result<()> {
+    fn load(&mut self, load: &Load, all: bool) -> Result<()> {
         self.starts(load)?;
-        for (name, before, work) in works() {
+        for (name, before, work) in loads::works(all) {
             self.fail_each(load, &before, &work).context(name)?;
         }
         self.odd_arguments(load).context("odd arguments")?;
@@ -210,7 +70,7 @@ impl Boundary {
     /// that nobody wrote does not reach the kernel.
     fn starts(&mut self, load: &Load) -> Result<()> {
         let steps = vec![
-            self::load(),
+            loads::load(),
             module2(&["/module"]),
             module2(&["/empty", "\"q\""]),
         ];
@@ -247,7 +107,7 @@ impl Boundary {
             Step::Disarm,
             Step::Unload,
             multiboot2(&["/bad"]),
-            self::load(),
+            loads::load(),
             Step::Boot,
         ];
         let steps = [before, &[Step::Arm], work, &after].concat();
@@ -369,7 +229,7 @@ impl Boundary {
         for args in odd {
             steps.push(Step::Module2(args.clone()));
             steps.push(Step::Multiboot2(args.clone()));
-            steps.push(self::load());
+            steps.push(loads::load());
             steps.push(Step::Module2(args));
             steps.push(module2(&["/module", &long]));
             steps.push(Step::Unload);
@@ -393,7 +253,7 @@ impl Boundary {
     fn misplaced(&mut self, load: &Load) -> Result<()> {
         for target in [0x9_fc00, 0xa0_0000, 0xffff_f000] {
             let steps = vec![
-                self::load(),
+                loads::load(),
                 module2(&["/module"]),
                 Step::Boot,
                 Step::Unload,
@@ -417,7 +277,7 @@ impl Boundary {
     /// The firmware's map outgrows its room: three times are one too few to give up.
     fn map_grows(&mut self, load: &Load) -> Result<()> {
         for grows in [1, 2, 3, 9] {
-            let mut job = load.job(vec![self::load(), Step::Boot, Step::Unload]);
+            let mut job = load.job(vec![loads::load(), Step::Boot, Step::Unload]);
             job.machine.efi_map_grows = grows;
             let report = self.play(&job)?;
             let beside = report

@@ -6,6 +6,7 @@ mod boundary;
 mod build;
 mod differential;
 mod job;
+mod loads;
 mod machines;
 mod player;
 
@@ -16,6 +17,7 @@ use crate::grub::Grub;
 use crate::platform::Platform;
 use crate::test::{Job, Passed};
 use crate::ui;
+use build::Programs;
 use differential::{SEED, Wanted};
 
 /// Kernels for each platform that every run of the tests compares.
@@ -76,31 +78,33 @@ pub(crate) fn command(args: &DifferentialArgs) -> Result<()> {
     Ok(())
 }
 
+/// What a job does with the programs of a platform.
+type Run = fn(&Programs, Platform) -> Result<Passed>;
+
 /// The jobs of `cargo xtask test`.
 pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Vec<Job> {
+    let both: [(&str, Run); 2] = [
+        ("boundary under sanitizers", boundary),
+        ("comparison with C on the host", differential),
+    ];
     let mut jobs = Vec::new();
     for platform in platforms.iter().copied() {
-        let both: [(_, fn(&Grub, Platform) -> Result<Passed>); 2] = [
-            ("boundary under sanitizers", boundary),
-            ("comparison with C on the host", differential),
-        ];
         for (name, run) in both {
             let grub = grub.clone();
             jobs.push(Job {
                 name: name.to_owned(),
                 platform: Some(platform),
                 group: None,
-                run: Box::new(move || run(&grub, platform)),
+                run: Box::new(move || run(&build::programs(&grub, platform)?, platform)),
             });
         }
     }
     jobs
 }
 
-fn boundary(grub: &Grub, platform: Platform) -> Result<Passed> {
-    let programs = build::programs(grub, platform)?;
+fn boundary(programs: &Programs, platform: Platform) -> Result<Passed> {
     let step = ui::step(format!("failing each call of GRUB, {platform}"));
-    let runs = boundary::Boundary::run(&programs, platform)?;
+    let runs = boundary::Boundary::run(programs, platform)?;
     step.done();
     Ok(Passed {
         remark: format!("{runs} runs"),
@@ -108,15 +112,14 @@ fn boundary(grub: &Grub, platform: Platform) -> Result<Passed> {
     })
 }
 
-fn differential(grub: &Grub, platform: Platform) -> Result<Passed> {
-    let programs = build::programs(grub, platform)?;
+fn differential(programs: &Programs, platform: Platform) -> Result<Passed> {
     let step = ui::step(format!("comparing {KERNELS} kernels, {platform}"));
     let wanted = Wanted {
         platform,
         seed: SEED,
         numbers: 0..KERNELS,
     };
-    let tally = differential::run(&programs, &wanted)?;
+    let tally = differential::run(programs, &wanted)?;
     step.done();
     Ok(Passed::with(tally.to_string()))
 }

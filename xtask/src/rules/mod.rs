@@ -56,7 +56,7 @@ pub(crate) const ALL: &[Rule] = &[
         check: source::no_direct_call,
     },
     Rule {
-        name: "one contract, three readers",
+        name: "one contract for both sides",
         number: 3,
         check: source::one_contract,
     },

@@ -51,10 +51,10 @@ pub(crate) fn no_direct_call(texts: &Texts) -> Vec<String> {
         .collect()
 }
 
-/// Rule 3: everyone who speaks to C includes the contract, and Rust repeats no declaration.
+/// Rule 3: both sides include the contract, and Rust repeats no declaration. The fake of GRUB stands
+/// behind the glue and knows nothing of it.
 pub(crate) fn one_contract(texts: &Texts) -> Vec<String> {
     let mut readers: Vec<_> = texts.under("module-glue/", ".c").collect();
-    readers.extend(texts.under("tests/fake/", ".c"));
     readers.extend(
         texts
             .all()

@@ -146,14 +146,12 @@ impl View<'_> {
 
     /// Memory of the kernel.
     fn memory(&self, at: N, len: usize) -> Result<&[u8], String> {
-        let chunks = self.start.chunks.iter();
-        let found = chunks.filter_map(|chunk| {
+        let mut chunks = self.start.chunks.iter();
+        let found = chunks.find_map(|chunk| {
             let from = usize::try_from(at.checked_sub(chunk.target.into())?).ok()?;
             chunk.bytes.get(from..from.checked_add(len)?)
         });
-        found
-            .last()
-            .ok_or_else(|| format!("nothing at {at:#x}, size {len:#x}"))
+        found.ok_or_else(|| format!("nothing at {at:#x}, size {len:#x}"))
     }
 
     /// The boot information with numbers in place of chosen addresses, whose

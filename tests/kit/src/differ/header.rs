@@ -16,7 +16,7 @@ pub(super) fn read(kernel: &mut Kernel, case: &Case<'_>) {
     let word = |at: N| number(window, at, 4);
     let is_header = |at: &N| {
         let sum: N = (0..4).map(|i| word(at + 4 * i)).sum();
-        word(*at) == N::from(MAGIC) && word(at + 4) == 0 && sum % (1 << 32) == 0
+        word(*at) == N::from(MAGIC) && word(at + 4) == 0 && sum.is_multiple_of(1 << 32)
     };
     let mut places = (0..limit.saturating_sub(15)).step_by(8);
     let Some(header) = places.find(is_header) else {

@@ -14,6 +14,8 @@ mod header;
 mod oddity;
 mod place;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 pub use oddity::{Change, Oddity};
 pub use place::Terrain;
