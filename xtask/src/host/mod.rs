@@ -10,6 +10,8 @@ mod loads;
 mod machines;
 mod player;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::Result;
 use clap::Args;
 
@@ -89,17 +91,37 @@ pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Vec<Job> {
     ];
     let mut jobs = Vec::new();
     for platform in platforms.iter().copied() {
+        // Whoever comes first builds them for both.
+        let programs = Arc::new(Mutex::new(None));
         for (name, run) in both {
-            let grub = grub.clone();
+            let (grub, programs) = (grub.clone(), programs.clone());
             jobs.push(Job {
                 name: name.to_owned(),
                 platform: Some(platform),
                 group: None,
-                run: Box::new(move || run(&build::programs(&grub, platform)?, platform)),
+                run: Box::new(move || {
+                    let programs = once(&programs, &grub, platform)?;
+                    run(&programs, platform)
+                }),
             });
         }
     }
     jobs
+}
+
+/// Returns the programs; builds them if nobody has.
+fn once(
+    slot: &Mutex<Option<Arc<Programs>>>,
+    grub: &Grub,
+    platform: Platform,
+) -> Result<Arc<Programs>> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(programs) = &*slot {
+        return Ok(programs.clone());
+    }
+    let programs = Arc::new(build::programs(grub, platform)?);
+    *slot = Some(programs.clone());
+    Ok(programs)
 }
 
 fn boundary(programs: &Programs, platform: Platform) -> Result<Passed> {
