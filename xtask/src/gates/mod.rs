@@ -77,7 +77,10 @@ pub(crate) fn command(args: &CheckArgs) -> Result<()> {
             &grub,
         )?;
         check_file(&module::finished(&grub, platform), Some(platform), &grub)?;
-        show_stack(&module::work(&grub, platform), &Stock::read(&grub, platform)?)?;
+        show_stack(
+            &module::work(&grub, platform),
+            &Stock::read(&grub, platform)?,
+        )?;
     }
     Ok(())
 }

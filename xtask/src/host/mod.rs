@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 use clap::Args;
 
-use crate::grub::Grub;
+use crate::grub::{Grub, Place};
 use crate::platform::Platform;
 use crate::test::{Job, Passed};
 use crate::ui;
@@ -84,26 +84,21 @@ pub(crate) fn command(args: &DifferentialArgs) -> Result<()> {
 type Run = fn(&Programs, Platform) -> Result<Passed>;
 
 /// The jobs of `cargo xtask test`.
-pub(crate) fn jobs(grub: &Grub, platforms: &[Platform]) -> Vec<Job> {
+pub(crate) fn jobs<'a>(places: impl Iterator<Item = &'a Place>) -> Vec<Job> {
     let both: [(&str, Run); 2] = [
         ("boundary under sanitizers", boundary),
         ("comparison with C on the host", differential),
     ];
     let mut jobs = Vec::new();
-    for platform in platforms.iter().copied() {
+    for place in places {
         // Whoever comes first builds them for both.
         let programs = Arc::new(Mutex::new(None));
         for (name, run) in both {
-            let (grub, programs) = (grub.clone(), programs.clone());
-            jobs.push(Job {
-                name: name.to_owned(),
-                platform: Some(platform),
-                group: None,
-                run: Box::new(move || {
-                    let programs = once(&programs, &grub, platform)?;
-                    run(&programs, platform)
-                }),
-            });
+            let (here, programs) = (place.clone(), programs.clone());
+            jobs.push(Job::new(name, Some(place), move || {
+                let programs = once(&programs, &here.grub, here.platform)?;
+                run(&programs, here.platform)
+            }));
         }
     }
     jobs
