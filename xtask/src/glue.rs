@@ -29,26 +29,45 @@ pub(crate) fn sources(tree: &Tree) -> Vec<&'static str> {
 ///
 /// The compiler's.
 pub(crate) fn compile(tree: &Tree, workspace: &Path, work: &Path) -> Result<Vec<PathBuf>> {
-    let mut objects = Vec::new();
-    for source in sources(tree) {
-        let object = work.join(Path::new(source).with_extension("o"));
-        let mut words = tree.cc.split_whitespace();
-        let mut cc = system(words.next().context("the tree names no compiler")?);
-        cc.args(words)
-            .args(&tree.cppflags)
-            .args(&tree.cflags)
-            .args(["-Werror", "-ffreestanding"])
-            .args(["-ffunction-sections", "-fdata-sections"])
-            .args(tree.own_includes())
-            .arg(format!("-I{}", workspace.join("grub-headers").display()))
-            .arg(format!("-DGRUB_FILE=\"{PLACE_IN_TREE}/{source}\""))
-            .arg("-c")
-            .arg(workspace.join("module-glue").join(source))
-            .arg("-o")
-            .arg(&object);
-        let log = root().join(format!("target/xtask/log/{source}-{}.log", tree.platform));
-        run(&mut cc, &log).with_context(|| format!("{source} does not compile"))?;
-        objects.push(object);
-    }
-    Ok(objects)
+    let glue = workspace.join("module-glue");
+    let objects = sources(tree).into_iter().map(|source| {
+        let place = format!("{PLACE_IN_TREE}/{source}");
+        let include = format!("-I{}", workspace.join("grub-headers").display());
+        compile_one(tree, &glue.join(source), &[include], (&place, work))
+    });
+    objects.collect()
+}
+
+/// Compiles a source of a module as GRUB would, into `work`; `place` is what it is called in
+/// messages.
+///
+/// # Errors
+///
+/// The compiler's.
+pub(crate) fn compile_one(
+    tree: &Tree,
+    source: &Path,
+    flags: &[String],
+    (place, work): (&str, &Path),
+) -> Result<PathBuf> {
+    let name = source.file_name().context("a source has a name")?;
+    let object = work.join(Path::new(name).with_extension("o"));
+    let mut words = tree.cc.split_whitespace();
+    let mut cc = system(words.next().context("the tree names no compiler")?);
+    cc.args(words)
+        .args(&tree.cppflags)
+        .args(&tree.cflags)
+        .args(["-Werror", "-ffreestanding"])
+        .args(["-ffunction-sections", "-fdata-sections"])
+        .args(tree.own_includes())
+        .args(flags)
+        .arg(format!("-DGRUB_FILE=\"{place}\""))
+        .arg("-c")
+        .arg(source)
+        .arg("-o")
+        .arg(&object);
+    let name = name.display();
+    let log = root().join(format!("target/xtask/log/{name}-{}.log", tree.platform));
+    run(&mut cc, &log).with_context(|| format!("{name} does not compile"))?;
+    Ok(object)
 }

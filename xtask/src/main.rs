@@ -25,6 +25,7 @@ mod module;
 mod nx;
 mod packages;
 mod platform;
+mod probe;
 mod qemu;
 mod readme;
 mod repro;

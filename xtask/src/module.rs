@@ -176,8 +176,11 @@ impl Job<'_> {
         run(&mut link, &work.join("link-module.log"))?;
         let linked = work.join(LINKED);
         fs::copy(&module, &linked)?;
-        let deps = self.dependencies(&module)?;
-        name_and_resolve(&module, &deps, work)?;
+        let deps = dependencies(self.stock, &module)?;
+        if deps.is_empty() {
+            bail!("the module needs no other module: the glue cannot be complete");
+        }
+        name_and_resolve(&module, ("multiboot2", &deps), work)?;
         Ok((
             Built {
                 module,
@@ -228,18 +231,22 @@ impl Job<'_> {
         run(&mut localise, &work.join("localise.log"))?;
         Ok(object)
     }
+}
 
-    /// Computes the modules that have to be loaded before this one.
-    fn dependencies(&self, module: &Path) -> Result<Vec<String>> {
-        let bytes = fs::read(module)?;
-        let file = object::File::parse(&*bytes)?;
-        let undefined: Vec<&str> = file
-            .symbols()
-            .filter(|s| s.is_undefined())
-            .filter_map(|s| s.name().ok())
-            .collect();
-        Ok(moddeps::compute(self.stock, undefined.into_iter()))
-    }
+/// Computes the modules that have to be loaded before this one.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub(crate) fn dependencies(stock: &Stock, module: &Path) -> Result<Vec<String>> {
+    let bytes = fs::read(module)?;
+    let file = object::File::parse(&*bytes)?;
+    let undefined: Vec<&str> = file
+        .symbols()
+        .filter(|s| s.is_undefined())
+        .filter_map(|s| s.name().ok())
+        .collect();
+    Ok(moddeps::compute(stock, undefined.into_iter()))
 }
 
 /// Reads the names of the Rust functions that the glue calls.
@@ -259,20 +266,26 @@ pub(crate) fn read_exports(path: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Adds what GRUB reads before it loads a module, and takes away what it never reads.
-fn name_and_resolve(module: &Path, deps: &[String], work: &Path) -> Result<()> {
+/// Adds what GRUB reads before it loads a module, its name and those of the modules that it
+/// needs, and takes away what GRUB never reads.
+///
+/// # Errors
+///
+/// If a step fails.
+pub(crate) fn name_and_resolve(
+    module: &Path,
+    (name, deps): (&str, &[String]),
+    work: &Path,
+) -> Result<()> {
     let name_file = work.join("modname");
     let deps_file = work.join("moddeps");
-    fs::write(&name_file, "multiboot2\0")?;
+    fs::write(&name_file, format!("{name}\0"))?;
     fs::write(
         &deps_file,
         deps.iter()
             .map(|dep| format!("{dep}\0"))
             .collect::<String>(),
     )?;
-    if deps.is_empty() {
-        bail!("the module needs no other module: the glue cannot be complete");
-    }
     let mut objcopy = system("objcopy");
     objcopy
         .arg(format!("--add-section=.modname={}", name_file.display()))

@@ -22,8 +22,8 @@ use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
 use crate::platform::Platform;
 use crate::qemu::{Machine, Next, Outcome};
-use crate::root;
 use crate::test::LIMIT;
+use crate::{probe, root};
 
 /// What GRUB prints when it waits.
 const READY: &str = "mb2t ready";
@@ -127,10 +127,12 @@ impl Snapshot {
             .as_ref()
             .map_err(|error| anyhow!("no machine waits: {error}"))?;
         let module = fs::read(test.module)?;
+        let probe = fs::read(probe::path(&self.kind.place))?;
         let script: String = test.script.iter().map(|line| format!("{line}\n")).collect();
         let config = format!("insmod /multiboot2.mod\n{script}{GIVE_UP}");
         let mut all = test.files.to_vec();
         all.push(("multiboot2.mod", &module));
+        all.push(("mb2probe.mod", &probe));
         all.push(("run.cfg", config.as_bytes()));
         make_disk(&all, test.disk)?;
         let mut machine = self.machine(test.disk);

@@ -12,7 +12,9 @@ use crate::qemu::Machine;
 use crate::table::Group;
 use crate::test::{Job, LIMIT, Passed};
 use crate::versions::{Kind, Shows};
-use crate::{dom0, firmware, module, nx, rescue, root, testkernel, toolchain, variants, xen};
+use crate::{
+    dom0, firmware, module, nx, probe, rescue, root, testkernel, toolchain, variants, xen,
+};
 
 /// Memory of the machines, in MiB.
 pub(crate) const MEMORY: u32 = 1024;
@@ -63,6 +65,7 @@ pub(crate) fn jobs(
         let ours = module::to_run(&place.grub, place.platform)
             .with_context(|| format!("there is no module for {place}"))?;
         iso::module_folder(place, Some(&ours))?;
+        probe::build(place)?;
     }
     Ok(jobs)
 }
