@@ -24,7 +24,6 @@ use static_assertions::assert_not_impl_any;
 pub(super) struct Relocator {
     handle: NonNull<sys::grub_relocator>,
     newest: NonNull<[u8]>,
-    chunks: u32,
 }
 
 assert_not_impl_any!(Relocator: Clone, Copy, Send, Sync);
@@ -40,7 +39,6 @@ impl Relocator {
         Ok(Self {
             handle,
             newest: NonNull::slice_from_raw_parts(NonNull::dangling(), 0),
-            chunks: 0,
         })
     }
 
@@ -51,7 +49,6 @@ impl Relocator {
         // INVARIANT: GRUB reserved `len` bytes there for as long as the
         // relocator lives.
         self.newest = NonNull::slice_from_raw_parts(current, len);
-        self.chunks = self.chunks.saturating_add(1);
         u32::try_from(raw.target).map(PhysAddr).or(Err(Failed))
     }
 }
@@ -126,11 +123,12 @@ impl platform::Relocator for Relocator {
 
 impl Drop for Relocator {
     fn drop(&mut self) {
-        // Giving back a second piece of firmware memory leaves GRUB's list of
-        // such pieces with a link to freed memory, which the next load follows
-        // (grub-core/lib/relocator.c, free_subchunk). The pieces stay reserved
-        // instead.
-        if EFI && self.chunks > 1 {
+        // Giving back firmware memory that is no whole number of pages writes
+        // through a null pointer, and giving back a second piece leaves GRUB's
+        // list of such pieces with a link to freed memory, which the next load
+        // follows (grub-core/lib/relocator.c, free_subchunk). The pieces stay
+        // reserved instead.
+        if EFI && !self.newest.is_empty() {
             return;
         }
         // SAFETY: by the invariant the handle is live and ours to give back,

@@ -15,6 +15,7 @@ mod judge;
 mod modules;
 mod network;
 mod reference;
+mod scratch;
 mod script;
 mod tags;
 mod unusual;
@@ -319,6 +320,7 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
         compressed::variants,
         bad::variants,
         bad_flat::variants,
+        scratch::variants,
     ] {
         list.extend(theme(payload)?);
     }
