@@ -12,7 +12,7 @@ use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
 use crate::platform::{CommandLine, EfiMap, FileKind, MemoryMap, Platform, Screen};
-use crate::units::{FileOffset, narrow, wide};
+use crate::units::{FileOffset, index, narrow, short, wide};
 use crate::video::TEXT_MODE;
 use crate::wire::{header, u32_at};
 use core::ffi::{CStr, c_int};
@@ -135,18 +135,23 @@ impl Platform for Grub {
             MemoryMap::Usable => sys::MB2_MAP_USABLE,
             MemoryMap::BesideServices => sys::MB2_MAP_KEEP_SERVICES,
         };
-        let mut capacity = 0u32;
-        let mut map = Buffer::new(0)?;
+        let mut capacity = 0;
+        if EFI && which != sys::MB2_MAP_REPORT {
+            // Each walk costs heap for good, so one has to do (GRUB,
+            // grub-core/mmap/efi/mmap.c). What is left has no byte.
+            capacity = short(self.efi_map_len()) / EFI_DESCRIPTOR_LEN;
+        }
+        let spare = capacity;
         loop {
+            let mut map = Buffer::new(index(capacity).saturating_mul(MAP_ENTRY))?;
             let ranges = map.as_mut_ptr().cast();
             // SAFETY: `ranges` has room for `capacity` entries of 24 bytes.
             let count = unsafe { sys::mb2_grub_memory_map(which, ranges, capacity) };
-            if count == capacity {
+            if count == capacity || count < spare {
                 return Ok(map);
             }
             // The buffer itself may have changed the map: ask again.
             capacity = count;
-            map = Buffer::new(narrow(count.into()).saturating_mul(MAP_ENTRY))?;
         }
     }
 
@@ -364,6 +369,9 @@ impl Platform for Grub {
         }
     }
 }
+
+/// Bytes of a descriptor in UEFI's map, at least.
+const EFI_DESCRIPTOR_LEN: u32 = 40;
 
 /// Bytes that UEFI's map may grow by while boot services end.
 const MAP_GROWTH: usize = 2048;
