@@ -276,7 +276,8 @@ impl<P: Platform> Memory<P> {
             // itself: a large chunk may fit only where it need not move.
             let exactly = Request::fixed(planned, request.size);
             // UEFI's map has entries that touch. What crosses from one into
-            // the next GRUB would put somewhere else.
+            // the next GRUB would put somewhere else, and for a place that it
+            // does not find it keeps the memory that it took for the bytes.
             let target = if platform.machine().firmware == Firmware::Bios
                 || placement::in_one_entry(&map, &exactly.window)
             {

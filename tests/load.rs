@@ -11,7 +11,7 @@
 mod common;
 
 use common::images::{self, BASE, CLASSES, ENTRY, FIRST, SECOND, SPAN, relocatable};
-use common::world::{Finds, Started};
+use common::world::{FREE, Finds, Started};
 use common::{Fake, New};
 use mb2::error::Kind;
 use mb2_testkit::header::{HeaderBuilder, Tag};
@@ -146,6 +146,25 @@ fn boot_services_memory_is_free_for_an_image_that_ends_them() {
     let base = 0x210_0000;
     let image = images::elf_at(Class::Elf64, base, &HeaderBuilder::new());
     assert_eq!(start(Fake::efi64(), &image).registers.entry, base + ENTRY);
+}
+
+#[test]
+fn a_border_in_the_map_costs_no_memory() {
+    let mut fake = Fake::efi64();
+    // Boot services' memory and a page of free memory behind it.
+    let mut ranges = fake.world.ranges.borrow().clone();
+    (ranges[3].end, ranges[3].kind) = (0x280_1000, FREE);
+    fake.world.ranges.replace(ranges);
+    // The highest place lies across the border, where GRUB finds none.
+    let tag = relocatable(0x180_0000, 0x280_1000, 0x1000, 2);
+    let header = HeaderBuilder::new().tag(tag);
+    let file = images::bytes(&images::elf(Class::Elf64, &header));
+    fake.load(&file).unwrap();
+    assert_eq!(fake.world.lost.get(), 0);
+    let loaded = fake.loaded.as_ref().unwrap().kernel.loaded;
+    // GRUB prefers memory where the bytes can be at once.
+    assert_eq!(loaded.load_base, (0x200_0000 - SPAN) & !0xfff);
+    assert!(fake.balanced());
 }
 
 #[test]

@@ -135,7 +135,11 @@ impl Relocator for FakeRelocator {
         // the highest start.
         match self.find(request, kinds, bound + u64::from(request.size)) {
             Some(target) => self.take(target, request.size, false),
-            None => Err(self.world.grub_error("no chunk")),
+            None => {
+                let lost = self.world.lost.get() + u64::from(request.size);
+                self.world.lost.set(lost);
+                Err(self.world.grub_error("no chunk"))
+            }
         }
     }
 

@@ -128,6 +128,9 @@ pub(crate) struct World {
     pub(crate) ranges: RefCell<Vec<Range>>,
     pub(crate) finds: Cell<Finds>,
     pub(crate) low: RefCell<Option<Low>>,
+    /// Bytes that GRUB's relocator keeps for good: it finds room for them
+    /// first, then no target, and forgets them.
+    pub(crate) lost: Cell<u64>,
 }
 
 impl World {
@@ -148,6 +151,7 @@ impl World {
             ranges: RefCell::new(ranges.to_vec()),
             finds: Cell::new(Finds::Direct),
             low: RefCell::new(None),
+            lost: Cell::new(0),
         }
     }
 
