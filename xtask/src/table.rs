@@ -28,6 +28,8 @@ pub(crate) enum Group {
     Network,
     /// Images that must not be booted.
     Refused,
+    /// Commands that fail between others that do not, and memory before and after.
+    Sessions,
     /// Debian's Xen as far as its banner.
     Xen,
     /// Debian's Xen as far as a process in its dom0.
@@ -37,7 +39,7 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Elf,
         Self::Flat,
         Self::Tags,
@@ -47,6 +49,7 @@ impl Group {
         Self::BootServices,
         Self::Network,
         Self::Refused,
+        Self::Sessions,
         Self::Xen,
         Self::Dom0,
         Self::Other,
@@ -63,7 +66,8 @@ impl Group {
             Self::Compressed => "Compressed kernels and modules",
             Self::BootServices => "UEFI boot services and entries",
             Self::Network => "Network boot information",
-            Self::Refused => "Refused images",
+            Self::Refused => "Refused images, in lists",
+            Self::Sessions => "Sessions, and memory after them",
             Self::Xen => "Xen starts",
             Self::Dom0 => "Xen boots its Linux dom0",
             Self::Other => "Other",
@@ -77,6 +81,7 @@ impl Group {
             (Self::Tags, &["entry-tag-twice", "module-alignment"]),
             (Self::BootServices, &["efi32", "efi64", "boot-services"]),
             (Self::Refused, &["refused"]),
+            (Self::Sessions, &["session-", "memory-"]),
             (Self::Compressed, &["gz-", "lzo-", "xz-", "zst-", "zstd-"]),
             (Self::Elf, &["elf32-", "elf64-"]),
             (Self::Flat, &["flat-"]),
@@ -162,6 +167,7 @@ mod tests {
             ("modules-50", Group::Modules),
             ("framebuffer-800x600x16", Group::Console),
             ("refused-flat", Group::Refused),
+            ("memory-refused", Group::Sessions),
             ("network", Group::Network),
             ("something-new", Group::Other),
         ] {

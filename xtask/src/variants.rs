@@ -91,7 +91,7 @@ fn judge(variant: &Variant, snapshot: &Snapshot) -> Result<Passed> {
     let ours = boot(variant, Flavour::Ours, snapshot)?;
     let remark = match variant.judge(setting, stock.as_ref().map(as_run), as_run(&ours)) {
         Outcome::Identical => "identical".to_owned(),
-        Outcome::Refused => "refused as it has to be".to_owned(),
+        Outcome::Kept => "as it has to be".to_owned(),
         Outcome::Deviates(deviations) => {
             let names: Vec<&str> = deviations.iter().map(|d| d.name()).collect();
             format!("deviates: {}", names.join(", "))

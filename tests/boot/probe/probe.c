@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A module of GRUB for tests only: counts memory, and forbids some command
-   lines, as a verifier may.  */
+/* A module of GRUB for tests only: counts memory, takes it away, and forbids
+   some command lines, as a verifier may.  */
 
 #include <config.h>
 #include <grub/types.h>
@@ -20,7 +20,7 @@ GRUB_MOD_LICENSE ("GPLv3+");
 /* A command line with this word is not allowed.  */
 #define FORBIDDEN "forbidden"
 
-static grub_command_t cmd_memory;
+static grub_command_t cmd_memory, cmd_hold, cmd_release;
 
 /* The disk cache lives in the heap and is given up only for a request that
    fails.  */
@@ -31,62 +31,117 @@ drop_disk_cache (void)
   grub_errno = GRUB_ERR_NONE;
 }
 
-#ifdef GRUB_MACHINE_EFI
-/* Pages that the firmware could give away.  */
-static grub_uint64_t
-firmware_pages (void)
+struct counts
 {
-  grub_efi_uintn_t size = 0, step = 0, key;
-  grub_efi_uint32_t version;
-  grub_uint64_t pages = 0;
-  char *map, *at;
+  grub_uint64_t heap;   /* free bytes of GRUB's heap */
+  grub_uint64_t pages;  /* free pages of the firmware */
+  grub_uint64_t map;    /* bytes of the firmware's memory map */
+  grub_uint32_t zero;   /* sum of the bytes at address 0 */
+};
 
-  grub_efi_get_memory_map (&size, NULL, &key, &step, &version);
-  grub_printf ("map size %llx\n", (unsigned long long) size);
-  size += 8 * step;
-  map = grub_malloc (size);
-  if (map && grub_efi_get_memory_map (&size, (void *) map, &key, &step,
-                                      &version) > 0)
-    for (at = map; at < map + size; at += step)
-      {
-        grub_efi_memory_descriptor_t *found = (void *) at;
-        if (found->type == GRUB_EFI_CONVENTIONAL_MEMORY)
-          pages += found->num_pages;
-      }
-  grub_free (map);
-  return pages;
-}
-#endif
-
-/* probe_memory NAME: free bytes of the heap and the number of pieces, and the
-   firmware's free pages.  */
-static grub_err_t
-memory (grub_command_t cmd __attribute__ ((unused)), int argc, char **argv)
+static void
+count_heap (struct counts *counts)
 {
-  grub_uint64_t bytes = 0, pages = 0;
-  grub_uint32_t pieces = 0;
   grub_mm_region_t region;
-
-  drop_disk_cache ();
-#ifdef GRUB_MACHINE_EFI
-  pages = firmware_pages ();
-#endif
   for (region = grub_mm_base; region; region = region->next)
     {
       grub_mm_header_t piece = region->first;
       /* A region without anything free points to what is taken.  */
       while (piece->magic == GRUB_MM_FREE_MAGIC)
         {
-          bytes += piece->size << GRUB_MM_ALIGN_LOG2;
-          pieces++;
+          counts->heap += piece->size << GRUB_MM_ALIGN_LOG2;
           piece = piece->next;
           if (piece == region->first)
             break;
         }
     }
-  grub_printf ("mb2t memory %s heap=%llx pieces=%x pages=%llx\n",
-               argc ? argv[0] : "", (unsigned long long) bytes, pieces,
-               (unsigned long long) pages);
+}
+
+#ifdef GRUB_MACHINE_EFI
+static void
+count_firmware (struct counts *counts)
+{
+  grub_efi_uintn_t size = 0, step = 0;
+  const grub_uint8_t *zero = NULL;
+  char *map, *at;
+
+  grub_efi_get_memory_map (&size, NULL, NULL, &step, NULL);
+  counts->map = size;
+  size += 8 * step;
+  map = grub_malloc (size);
+  if (map
+      && grub_efi_get_memory_map (&size, (void *) map, NULL, &step, NULL) > 0)
+    for (at = map; at < map + size; at += step)
+      {
+        grub_efi_memory_descriptor_t *found = (void *) at;
+        if (found->type == GRUB_EFI_CONVENTIONAL_MEMORY)
+          counts->pages += found->num_pages;
+      }
+  grub_free (map);
+  /* The compiler must not know that this is no object.  */
+  asm ("" : "+r" (zero));
+  for (size = 0; size < 4096; size++)
+    counts->zero += zero[size];
+}
+#endif
+
+/* probe_memory NAME: says how much memory is free.  */
+static grub_err_t
+memory (grub_command_t cmd __attribute__ ((unused)), int argc, char **argv)
+{
+  struct counts counts = { 0, 0, 0, 0 };
+
+  drop_disk_cache ();
+#ifdef GRUB_MACHINE_EFI
+  count_firmware (&counts);
+#endif
+  count_heap (&counts);
+  grub_printf ("mb2t memory %s heap=%llx pages=%llx map=%llx zero=%x\n",
+               argc ? argv[0] : "", (unsigned long long) counts.heap,
+               (unsigned long long) counts.pages,
+               (unsigned long long) counts.map, counts.zero);
+  return GRUB_ERR_NONE;
+}
+
+/* What probe_hold has taken.  */
+struct held
+{
+  struct held *next;
+};
+
+static struct held *held;
+
+/* probe_hold: takes all of the heap but pieces too small for most.  */
+static grub_err_t
+hold (grub_command_t cmd __attribute__ ((unused)),
+      int argc __attribute__ ((unused)), char **argv __attribute__ ((unused)))
+{
+  grub_size_t size;
+  for (size = 1 << 30; size >= 4096; size >>= 1)
+    {
+      struct held *piece = grub_malloc (size);
+      for (; piece; piece = grub_malloc (size))
+        {
+          piece->next = held;
+          held = piece;
+        }
+    }
+  grub_errno = GRUB_ERR_NONE;
+  return GRUB_ERR_NONE;
+}
+
+/* probe_release: gives it back.  */
+static grub_err_t
+release (grub_command_t cmd __attribute__ ((unused)),
+         int argc __attribute__ ((unused)),
+         char **argv __attribute__ ((unused)))
+{
+  while (held)
+    {
+      struct held *piece = held;
+      held = piece->next;
+      grub_free (piece);
+    }
   return GRUB_ERR_NONE;
 }
 
@@ -119,11 +174,16 @@ GRUB_MOD_INIT (mb2probe)
 {
   cmd_memory
     = grub_register_command ("probe_memory", memory, "NAME", "Count memory.");
+  cmd_hold = grub_register_command ("probe_hold", hold, 0, "Take the heap.");
+  cmd_release
+    = grub_register_command ("probe_release", release, 0, "Give it back.");
   grub_verifier_register (&verifier);
 }
 
 GRUB_MOD_FINI (mb2probe)
 {
   grub_unregister_command (cmd_memory);
+  grub_unregister_command (cmd_hold);
+  grub_unregister_command (cmd_release);
   grub_verifier_unregister (&verifier);
 }

@@ -1,49 +1,55 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Images that must be refused, all of a theme in one session of GRUB, with a
-//! good kernel at the end.
+//! good kernel at the end: those with a bad header here.
 
-use super::judge::marker;
-use super::{BadImage, Expectation, Variant};
+use super::Variant;
+use super::rounds::Rounds;
+use super::session::Session;
 use crate::bytes::noise;
 use crate::error::Result;
 use crate::header::{HeaderBuilder, Relocatable, Tag};
-use crate::image::{Class, Ehdr, ImageBuilder, Patch, Phdr, Section, Segment, Shdr};
-use crate::kernel::{BASE, KernelSpec};
+use crate::image::{Class, Patch};
+use crate::kernel::KernelSpec;
 use crate::payload::Payload;
 
 /// Name, part of the error line, file.
-pub(super) type Bad = (&'static str, &'static str, Vec<u8>);
+pub(super) type Bad = (String, &'static str, Vec<u8>);
 
 /// A session that tries each image, then `boot`, then boots a good kernel.
-pub(super) fn session(name: &str, bad: Vec<Bad>, payload: &Payload) -> Result<Variant> {
-    let mut variant = Variant::of(name, &KernelSpec::elf(Class::Elf64), payload)?;
-    let mut script = Vec::new();
-    let mut images = Vec::new();
-    for (file, error, bytes) in bad {
-        script.push(format!("echo '{}'", marker(file)));
-        script.push(format!("multiboot2 /{file}"));
-        script.push("boot".to_owned());
-        variant.files.push((file.to_owned(), bytes));
-        images.push(BadImage {
-            file: file.to_owned(),
-            error,
-        });
+/// Those that are refused before anything is placed leave no trace in memory.
+pub(super) fn session(name: &str, bad: Vec<Bad>, cost: Cost, payload: &Payload) -> Result<Variant> {
+    let mut session = Session::new(name, payload)?;
+    if let (Cost::Searches(searches), Some((first, ..))) = (cost, bad.first()) {
+        let first = format!("multiboot2 /{first}");
+        session = session.commands(&["multiboot2 /kernel", &first]);
+        session = session.counts(Rounds::single("list", searches));
     }
-    script.push("echo 'mb2t good'".to_owned());
-    script.append(&mut variant.script);
-    Ok(Variant {
-        script,
-        expectation: Expectation::Refused { images },
-        ..variant
-    })
+    for (file, error, bytes) in bad {
+        session = session.refuses(&file, error, bytes);
+    }
+    Ok(session.counts_again().finish())
+}
+
+/// What the images of a list cost before they are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// They look for memory so often, and find none.
+    Searches(u64),
+    /// Some are placed.
+    Memory,
 }
 
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     Ok(vec![
-        session("refused-headers", headers(payload)?, payload)?,
-        session("refused-tags", tags(payload)?, payload)?,
-        session("refused-elf", damaged(payload)?, payload)?,
-        session("refused-placement", placement(payload)?, payload)?,
+        session(
+            "refused-headers",
+            headers(payload)?,
+            Cost::Searches(0),
+            payload,
+        )?,
+        session("refused-tags", tags(payload)?, Cost::Searches(0), payload)?,
+        // It is refused when it is in memory.
+        session("refused-console", console(payload)?, Cost::Memory, payload)?,
     ])
 }
 
@@ -59,17 +65,30 @@ fn with_header(header: &HeaderBuilder, payload: &Payload) -> Result<Vec<u8>> {
     Ok(image.build()?.bytes)
 }
 
+/// The same with the header at this offset of the file.
+fn with_header_at(offset: usize, payload: &Payload) -> Result<Vec<u8>> {
+    let spec = KernelSpec::elf(Class::Elf32);
+    let (image, _) = spec.elf_builder(payload)?;
+    let good = image.build()?.segment_offsets.first().copied();
+    let none = Patch::Bytes(good.unwrap_or_default() as usize, vec![0; 16]);
+    let header = Patch::Bytes(offset, HeaderBuilder::new().build());
+    Ok(image.patch(none).patch(header).build()?.bytes)
+}
+
+const NONE: &str = "no multiboot header found";
+const LENGTH: &str = "length 0x";
+const SIZE: &str = "wrong size 0x";
+const END: &str = "no end tag in the header up to 0x";
+
 fn headers(payload: &Payload) -> Result<Vec<Bad>> {
-    const NONE: &str = "no multiboot header found";
-    const LENGTH: &str = "length 0x";
-    const SIZE: &str = "wrong size 0x";
-    const END: &str = "no end tag";
     let new = HeaderBuilder::new;
-    let list = [
+    let mut list = vec![
         ("magic", NONE, new().magic(0xe852_50d7)),
         ("mips", NONE, new().architecture(4)),
         ("checksum", NONE, new().checksum(0)),
+        ("length-0", LENGTH, new().length(0)),
         ("length-16", LENGTH, new().length(16)),
+        ("length-23", LENGTH, new().length(23)),
         ("length-huge", LENGTH, new().length(0xffff_fff0)),
         ("length-past-window", LENGTH, new().length(0x8000)),
         (
@@ -77,60 +96,83 @@ fn headers(payload: &Payload) -> Result<Vec<Bad>> {
             END,
             new().without_end().length(24).tag(Tag::ModuleAlignment),
         ),
-        ("size-0", SIZE, new().tag(Tag::Raw(6, Some(0), Vec::new()))),
-        ("size-7", SIZE, new().tag(Tag::Raw(6, Some(7), Vec::new()))),
-        (
-            "size-wraps",
-            SIZE,
-            new().optional(Tag::Raw(99, Some(0xffff_fffc), Vec::new())),
-        ),
-        (
-            "size-beyond",
-            SIZE,
-            new().optional(Tag::Raw(99, Some(200), Vec::new())),
-        ),
-        (
-            "request-size-4",
-            SIZE,
-            new().tag(Tag::Raw(1, Some(4), Vec::new())),
-        ),
-        (
-            "entry-short",
-            SIZE,
-            new().tag(Tag::Raw(3, Some(8), vec![0; 4])),
-        ),
-        (
-            "framebuffer-short",
-            SIZE,
-            new().tag(Tag::Raw(5, Some(16), vec![0; 12])),
-        ),
-        (
-            "relocatable-short",
-            SIZE,
-            new().tag(Tag::Raw(10, Some(20), vec![0; 16])),
-        ),
-        (
-            "optional-but-short",
-            SIZE,
-            new().optional(Tag::Raw(4, Some(8), vec![0; 4])),
-        ),
     ];
+    for (name, size) in [("end-size-0", 0), ("end-size-9", 9), ("end-size-16", 16)] {
+        let end = Tag::Raw(0, Some(size), vec![0; 16]);
+        list.push((name, SIZE, new().tag(end)));
+    }
+    for (name, size) in [
+        ("size-0", 0),
+        ("size-7", 7),
+        ("size-below-wrap", 0xffff_fff8),
+        ("size-wraps", 0xffff_fff9),
+        ("size-largest", 0xffff_ffff),
+    ] {
+        list.push((name, SIZE, new().tag(Tag::Raw(6, Some(size), Vec::new()))));
+    }
+    for (name, size) in [("optional-size-0", 0), ("optional-wraps", 0xffff_fffc)] {
+        let tag = Tag::Raw(99, Some(size), Vec::new());
+        list.push((name, SIZE, new().optional(tag)));
+    }
+    let beyond = Tag::Raw(99, Some(200), Vec::new());
+    list.push(("size-beyond", SIZE, new().optional(beyond)));
+    // Each lacks the last byte of its fields, and the next tag follows.
+    for (name, kind, least) in [
+        ("address-short", 2, 24),
+        ("entry-short", 3, 12),
+        ("console-short", 4, 12),
+        ("framebuffer-short", 5, 20),
+        ("efi32-entry-short", 8, 12),
+        ("efi64-entry-short", 9, 12),
+        ("relocatable-short", 10, 24),
+    ] {
+        let short = Tag::Raw(kind, None, vec![0; least - 9]);
+        list.push((name, SIZE, new().tag(short)));
+    }
+    let short = Tag::Raw(4, Some(8), vec![0; 4]);
+    list.push(("optional-but-short", SIZE, new().optional(short)));
+
     let mut all = Vec::new();
     for (name, error, header) in list {
-        all.push((name, error, with_header(&header, payload)?));
+        all.push((name.to_owned(), error, with_header(&header, payload)?));
     }
-    all.push(("empty-file", NONE, Vec::new()));
-    all.push(("noise", NONE, noise(71, 50_000)));
-    all.push((
-        "short-file",
-        NONE,
-        HeaderBuilder::new().build()[..12].to_vec(),
-    ));
+    for size in 0..8 {
+        let tag = Tag::Raw(1, Some(size), vec![0; 16]);
+        let file = with_header(&new().tag(tag), payload)?;
+        all.push((format!("request-size-{size}"), SIZE, file));
+    }
+    for (name, error, offset) in [
+        ("window-crossed", LENGTH, 0x7ff0),
+        ("window-missed", NONE, 0x7ff8),
+        ("window-behind", NONE, 0x8000),
+        ("unaligned", NONE, 0x1004),
+    ] {
+        all.push((name.to_owned(), error, with_header_at(offset, payload)?));
+    }
+    let mut tail = vec![0; 0x100];
+    tail.extend(&new().build()[..12]);
+    for (name, file) in [
+        ("empty-file", Vec::new()),
+        ("noise", noise(71, 50_000)),
+        ("short-file", new().build()[..12].to_vec()),
+        ("tail-12", tail),
+    ] {
+        all.push((name.to_owned(), NONE, file));
+    }
     Ok(all)
 }
 
 fn tags(payload: &Payload) -> Result<Vec<Bad>> {
     let new = HeaderBuilder::new;
+    const ALIGN: &str = "is not a power of two";
+    let align = |align| {
+        new().tag(Tag::Relocatable(Relocatable {
+            min: 0x10_0000,
+            max: u32::MAX,
+            align,
+            preference: 1,
+        }))
+    };
     let list = [
         (
             "unknown-tag",
@@ -138,164 +180,48 @@ fn tags(payload: &Payload) -> Result<Vec<Bad>> {
             new().tag(Tag::Raw(4711, None, Vec::new())),
         ),
         (
+            "first-unknown-tag",
+            "unsupported tag: 0xb",
+            new().tag(Tag::Raw(11, None, vec![0; 5])),
+        ),
+        (
             "unknown-request",
             "unsupported information tag: 0x1267",
             new().tag(Tag::InformationRequest(vec![6, 4711])),
         ),
         (
-            "no-console",
-            "requires a console",
-            new().tag(Tag::Console(1)),
+            "first-unknown-request",
+            "unsupported information tag: 0x16",
+            new().tag(Tag::InformationRequest(vec![1, 21, 22])),
         ),
         (
-            "entry-outside",
-            "is outside the image",
+            "entry-below",
+            "entry 0x10 is outside the image",
             new().tag(Tag::Entry(0x10)),
         ),
+        (
+            "entry-above",
+            "entry 0xffffffff is outside the image",
+            new().tag(Tag::Entry(u32::MAX)),
+        ),
+        ("align-3", ALIGN, align(3)),
+        ("align-6", ALIGN, align(6)),
+        ("align-all-ones", ALIGN, align(u32::MAX)),
     ];
     let mut all = Vec::new();
     for (name, error, header) in list {
-        all.push((name, error, with_header(&header, payload)?));
+        all.push((name.to_owned(), error, with_header(&header, payload)?));
     }
     Ok(all)
 }
 
-/// What is broken, the error, and how.
-type Damage = (&'static str, &'static str, fn(&mut ImageBuilder));
-
-static DAMAGES: [Damage; 25] = [
-    ("elf-magic", "ELF magic", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::Magic, 0))
-    }),
-    ("elf-class", "ELF magic", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::Class, 3))
-    }),
-    ("elf-order", "ELF magic", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::Data, 2))
-    }),
-    ("elf-machine", "ELF magic", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::Machine, 40))
-    }),
-    ("elf-type", "not of the right type", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::Type, 1))
-    }),
-    ("phentsize-0", "ELF headers", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::PhEntSize, 0))
-    }),
-    ("phentsize-1", "ELF headers", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::PhEntSize, 1))
-    }),
-    ("phoff-far", "ELF headers", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::PhOff, 0x7fff_ff00))
-    }),
-    ("phoff-wraps", "ELF headers", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::PhOff, u64::MAX - 15))
-    }),
-    ("phnum-many", "ELF headers", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::PhNum, 0xfffe))
-    }),
-    ("phnum-0", "nothing to load", |i| {
-        i.patches.push(Patch::Ehdr(Ehdr::PhNum, 0))
-    }),
-    ("file-above-memory", "is above 0x", |i| {
-        i.segments[1].mem_len = 0x10
-    }),
-    ("offset-behind-end", "premature end", |i| {
-        i.patches.push(Patch::Phdr(1, Phdr::Offset, 0x100_0000))
-    }),
-    ("truncated", "premature end", |i| {
-        // The table of sections would be missed first.
-        i.sections.clear();
-        i.patches.push(Patch::Truncate(0x6001));
-    }),
-    ("truncated-sections", "ELF headers", |i| {
-        i.patches.push(Patch::Truncate(0x6001))
-    }),
-    ("above-4gib", "crosses 4 GiB", |i| {
-        i.segments[1].paddr = 0xffff_f000
-    }),
-    ("memory-wraps", "crosses 4 GiB", |i| {
-        i.patches.push(Patch::Phdr(1, Phdr::MemSz, 0xffff_f000))
-    }),
-    ("overlap", "overlaps ", |i| {
-        i.segments[1].paddr = u64::from(BASE) + 0x1800
-    }),
-    ("contained", "overlaps ", |i| {
-        i.segments
-            .push(Segment::load(u64::from(BASE) + 0x10, vec![1]))
-    }),
-    ("entry-nowhere", "entry point isn't in a segment", |i| {
-        i.entry = 0x10
-    }),
-    ("shentsize-small", "ELF headers", |i| {
-        i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches.push(Patch::Ehdr(Ehdr::ShEntSize, 8));
-    }),
-    ("shoff-far", "ELF headers", |i| {
-        i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches.push(Patch::Ehdr(Ehdr::ShOff, 0x4000_0000));
-    }),
-    ("section-behind-end", "ends behind the file", |i| {
-        i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches
-            .push(Patch::Shdr(i.sections.len(), Shdr::Size, 0x1000_0000));
-    }),
-    ("section-align-3", "is not a power", |i| {
-        i.sections.push(Section::loose(".x", vec![1; 9]).align(3))
-    }),
-    ("section-align-high", "is not a power", |i| {
-        i.sections.push(Section::loose(".x", vec![1; 9]));
-        i.patches
-            .push(Patch::Shdr(i.sections.len(), Shdr::AddrAlign, 0x0003_0000));
-    }),
-];
-
-fn damaged(payload: &Payload) -> Result<Vec<Bad>> {
-    let mut all = Vec::new();
-    for &(name, error, damage) in &DAMAGES {
-        let (mut image, _) = KernelSpec::elf(Class::Elf64).elf_builder(payload)?;
-        damage(&mut image);
-        all.push((name, error, image.build()?.bytes));
-    }
-    Ok(all)
-}
-
-fn placement(payload: &Payload) -> Result<Vec<Bad>> {
-    const RANGE: &str = "invalid min/max";
-    let window = |min, max, align| Relocatable {
-        min,
-        max,
-        align,
-        preference: 1,
-    };
-    let list = [
-        ("align-3", "is not a power", window(0x10_0000, u32::MAX, 3)),
-        ("window-small", RANGE, window(0x10_0000, 0x10_1000, 1)),
-        ("window-inverted", RANGE, window(0x20_0000, 0x10_0000, 1)),
-        ("window-zero", RANGE, window(0, 0, 1)),
-        (
-            "window-not-ram",
-            "no free memory",
-            window(0xf000_0000, u32::MAX, 1),
-        ),
-    ];
-    let mut all = Vec::new();
-    for (name, error, window) in list {
-        let spec = KernelSpec {
-            relocatable: Some(window),
-            ..KernelSpec::elf(Class::Elf64)
-        };
-        all.push((name, error, spec.build(payload)?.bytes));
-    }
-    for (name, base) in [
-        ("fixed-not-ram", 0xf000_0000),
-        ("fixed-beyond-ram", 0x6000_0000),
-    ] {
-        let spec = KernelSpec {
-            base,
-            ..KernelSpec::elf(Class::Elf64)
-        };
-        all.push((name, "is not free memory", spec.build(payload)?.bytes));
-    }
-    Ok(all)
+/// Kernels that need a console, and take none that there is.
+fn console(payload: &Payload) -> Result<Vec<Bad>> {
+    let error = "OS requires a console but none is available";
+    let header = HeaderBuilder::new().tag(Tag::Console(1));
+    Ok(vec![(
+        "no-console".to_owned(),
+        error,
+        with_header(&header, payload)?,
+    )])
 }

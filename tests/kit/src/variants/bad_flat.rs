@@ -2,7 +2,7 @@
 //! Address tags that contradict themselves or the file.
 
 use super::Variant;
-use super::bad::{Bad, session};
+use super::bad::{Bad, Cost, session};
 use crate::error::Result;
 use crate::header::Address;
 use crate::kernel::{BASE, Flat, KernelSpec};
@@ -16,7 +16,7 @@ const GOOD: Address = Address {
 };
 
 /// Name, error, tag.
-static TAGS: [(&str, &str, Address); 11] = [
+static TAGS: [(&str, &str, Address); 18] = [
     (
         "load-above-header",
         "header_addr",
@@ -99,6 +99,52 @@ static TAGS: [(&str, &str, Address); 11] = [
         },
     ),
     (
+        "load-end-1",
+        "load_end_addr",
+        Address {
+            load_end: 1,
+            ..GOOD
+        },
+    ),
+    ("bss-end-1", "bss_end_addr", Address { bss_end: 1, ..GOOD }),
+    (
+        "bss-end-below-load-end",
+        "bss_end_addr",
+        Address {
+            load_end: BASE + 0x2000,
+            bss_end: BASE + 0x1fff,
+            ..GOOD
+        },
+    ),
+    (
+        "implied-load-end-equal",
+        "load_end_addr",
+        Address {
+            load: u32::MAX,
+            load_end: BASE,
+            ..GOOD
+        },
+    ),
+    (
+        "implied-load-end-behind",
+        "premature end",
+        Address {
+            load: u32::MAX,
+            load_end: BASE + 0x10_0000,
+            ..GOOD
+        },
+    ),
+    ("header-0", "header_addr", Address { header: 0, ..GOOD }),
+    (
+        "image-end",
+        "image end 0x",
+        Address {
+            header: 0xffff_f000,
+            load: 0xffff_f000,
+            ..GOOD
+        },
+    ),
+    (
         "bss-not-ram",
         "is not free memory",
         Address {
@@ -120,7 +166,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             file.file_len = Some(0x5000);
         }
         file.address = Some(tag);
-        bad.push((name, error, file.build()));
+        bad.push((name.to_owned(), error, file.build()));
     }
     let flat = Flat::default();
     let (mut file, _) = KernelSpec::flat(flat).flat_builder(payload, flat)?;
@@ -129,6 +175,12 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         ..KernelSpec::flat(flat)
     };
     file.header = no_entry.header(payload);
-    bad.push(("no-entry", "without entry address tag", file.build()));
-    Ok(vec![session("refused-flat", bad, payload)?])
+    let error = "load address tag without entry address tag";
+    bad.push(("no-entry".to_owned(), error, file.build()));
+    Ok(vec![session(
+        "refused-flat",
+        bad,
+        Cost::Searches(1),
+        payload,
+    )?])
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! From transcripts to a verdict.
 
-use super::{BadImage, Expectation, Platform, Setting, Variant, Version};
+use super::{Expectation, Platform, Setting, Variant, Version, session};
 use crate::dump::check::{Promise, check};
 use crate::dump::compare::{Deviation, Rules, compare};
 use crate::dump::{Dump, Entry};
@@ -26,8 +26,8 @@ pub enum Outcome {
     Identical,
     /// As promised; the reference differs in the named ways.
     Deviates(Vec<Deviation>),
-    /// Every bad image was refused.
-    Refused,
+    /// Every step of a session went as it has to.
+    Kept,
     /// Something is wrong; each line says what.
     Wrong(Vec<String>),
 }
@@ -38,7 +38,7 @@ impl Variant {
     pub fn needs_reference(&self, version: Version) -> bool {
         match self.expectation {
             Expectation::Boots { until, .. } => until.is_none_or(|(since, _)| version < since),
-            Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => false,
+            Expectation::BootsOursOnly { .. } | Expectation::Session { .. } => false,
         }
     }
 
@@ -48,7 +48,7 @@ impl Variant {
         let (deviations, until) = match &self.expectation {
             Expectation::Boots { deviations, until } => (deviations, until),
             Expectation::BootsOursOnly { deviation } => return vec![*deviation],
-            Expectation::Refused { .. } => return Vec::new(),
+            Expectation::Session { .. } => return Vec::new(),
         };
         if let (Some((_, why)), false) = (until, self.needs_reference(version)) {
             return vec![*why];
@@ -102,11 +102,6 @@ impl Variant {
         if let Err(error) = dump.check_with_multiboot2_crate() {
             findings.push(format!("second reader: {error}"));
         }
-        if let Expectation::Refused { images } = &self.expectation
-            && strict
-        {
-            findings.extend(refusals(run.transcript, images));
-        }
         Ok((dump, findings))
     }
 
@@ -116,6 +111,13 @@ impl Variant {
     pub fn judge(&self, setting: Setting, stock: Option<Run<'_>>, ours: Run<'_>) -> Outcome {
         let needs_reference = self.needs_reference(setting.version);
         let mut wrong = Vec::new();
+        if let Expectation::Session { steps, rounds } = &self.expectation {
+            wrong.extend(session::check(ours.transcript, steps));
+            let checks = rounds
+                .iter()
+                .map(|r| r.check(ours.transcript, setting.platform));
+            wrong.extend(checks.flatten());
+        }
         let mut read = |run, strict: bool| match self.examine(setting.platform, run, strict) {
             Ok((dump, findings)) => {
                 let who = if strict { "" } else { "reference: " };
@@ -147,56 +149,12 @@ impl Variant {
         }
         if !wrong.is_empty() {
             Outcome::Wrong(wrong)
-        } else if matches!(self.expectation, Expectation::Refused { .. }) {
-            Outcome::Refused
+        } else if matches!(self.expectation, Expectation::Session { .. }) {
+            Outcome::Kept
         } else if deviations.is_empty() {
             Outcome::Identical
         } else {
             Outcome::Deviates(deviations)
         }
-    }
-}
-
-/// Line that the script prints in front of each bad image.
-pub(super) fn marker(file: &str) -> String {
-    format!("mb2t bad {file}")
-}
-
-/// What is missing from the parts of the transcript that belong to bad images.
-fn refusals(transcript: &str, images: &[BadImage]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for image in images {
-        let marker = marker(&image.file);
-        let part = transcript
-            .split_once(&marker)
-            .map_or("", |(_, rest)| rest.split("mb2t ").next().unwrap_or(rest));
-        // GRUB's terminal breaks long lines at a space.
-        let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
-        if !part.contains(image.error) {
-            wrong.push(format!("{}: no error `{}`", image.file, image.error));
-        }
-        if !part.contains("you need to load the kernel first") {
-            wrong.push(format!("{}: something was loaded", image.file));
-        }
-    }
-    wrong
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_refusal_needs_its_own_error_line() {
-        let images = ["a", "b"].map(|file| BadImage {
-            file: file.to_owned(),
-            error: "bad thing",
-        });
-        let good = "mb2t bad a\nerror: bad thing.\nerror: you need to load the kernel first.\n\
-                    mb2t bad b\nerror: bad thing.\nerror: you need to load the kernel first.\n";
-        assert_eq!(refusals(good, &images), Vec::<String>::new());
-        let silent = good.replacen("bad thing", "", 1);
-        assert_eq!(refusals(&silent, &images), ["a: no error `bad thing`"]);
-        assert_eq!(refusals("", &images).len(), 4);
     }
 }

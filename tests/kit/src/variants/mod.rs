@@ -5,24 +5,32 @@
 //! and what must come of it. Each theme has a file of its own.
 
 mod bad;
+mod bad_elf;
 mod bad_flat;
+mod bad_packed;
+mod bad_place;
 mod compressed;
 mod console;
 mod efi;
 mod elf;
 mod flat;
 mod judge;
+mod memory;
 mod modules;
 mod network;
 mod reference;
-mod scratch;
+mod rounds;
 mod script;
+mod session;
+mod sessions;
 mod tags;
 mod unusual;
 
 pub use judge::{Outcome, Run};
 pub use reference::{Setting, Version};
+pub use rounds::Rounds;
 pub use script::{join_arguments, quote};
+pub use session::{Says, Step};
 
 use crate::bytes::fnv1a64;
 use crate::dump::check::ExpectedModule;
@@ -59,15 +67,6 @@ impl Platform {
     }
 }
 
-/// An image that has to be refused, and a part of the error line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadImage {
-    /// File name on the medium.
-    pub file: String,
-    /// What the error line must contain.
-    pub error: &'static str,
-}
-
 /// What must come of a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
@@ -84,11 +83,12 @@ pub enum Expectation {
         /// The reason.
         deviation: Deviation,
     },
-    /// Each image is refused with an error line, `boot` does nothing, and the
-    /// kernel that is loaded last boots.
-    Refused {
-        /// The images in the order of the script.
-        images: Vec<BadImage>,
+    /// Each step says what it has to, and the kernel that is loaded last boots.
+    Session {
+        /// The steps in the order of the script.
+        steps: Vec<Step>,
+        /// What is repeated and costs no memory.
+        rounds: Vec<Rounds>,
     },
 }
 
@@ -188,7 +188,7 @@ impl Variant {
     pub fn deviates(mut self, deviation: Deviation) -> Self {
         match &mut self.expectation {
             Expectation::Boots { deviations, .. } => deviations.push(deviation),
-            Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => {}
+            Expectation::BootsOursOnly { .. } | Expectation::Session { .. } => {}
         }
         self
     }
@@ -198,7 +198,7 @@ impl Variant {
     pub fn until(mut self, version: Version, why: Deviation) -> Self {
         match &mut self.expectation {
             Expectation::Boots { until, .. } => *until = Some((version, why)),
-            Expectation::BootsOursOnly { .. } | Expectation::Refused { .. } => {}
+            Expectation::BootsOursOnly { .. } | Expectation::Session { .. } => {}
         }
         self
     }
@@ -319,8 +319,12 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
         network::variants,
         compressed::variants,
         bad::variants,
+        bad_elf::variants,
+        bad_place::variants,
         bad_flat::variants,
-        scratch::variants,
+        bad_packed::variants,
+        sessions::variants,
+        memory::variants,
     ] {
         list.extend(theme(payload)?);
     }
@@ -358,24 +362,34 @@ mod tests {
     }
 
     #[test]
+    fn steps_of_a_session_are_unique() {
+        for variant in all(&Payload::dummy()).unwrap() {
+            if let Expectation::Session { steps, rounds } = &variant.expectation {
+                let names: BTreeSet<_> = steps.iter().map(|step| &step.name).collect();
+                assert_eq!(names.len(), steps.len(), "{}", variant.name);
+                let names: BTreeSet<_> = rounds.iter().map(|r| &r.name).collect();
+                assert_eq!(names.len(), rounds.len(), "{}", variant.name);
+            }
+        }
+    }
+
+    #[test]
     fn scripts_end_with_boot_and_name_files_that_exist() {
         for variant in all(&Payload::dummy()).unwrap() {
             assert_eq!(variant.script.last().map(String::as_str), Some("boot"));
             let files: BTreeSet<_> = variant.files.iter().map(|(name, _)| name).collect();
             assert_eq!(files.len(), variant.files.len(), "{}", variant.name);
             for line in &variant.script {
-                let word = line
-                    .split_ascii_whitespace()
-                    .find(|word| word.starts_with('/'));
-                let command = line.split_ascii_whitespace().next().unwrap();
-                if let (true, Some(word)) =
-                    (command.ends_with("t2") || command.ends_with("e2"), word)
-                {
-                    assert!(
-                        files.contains(&word[1..].to_owned()),
-                        "{}: {line}",
-                        variant.name
-                    );
+                let words: Vec<&str> = line.split_ascii_whitespace().collect();
+                let ours = |word: &str| ["multiboot2", "module2"].contains(&word);
+                for (index, _) in words.iter().enumerate().filter(|(_, word)| ours(word)) {
+                    let file = words[index + 1..].iter().find(|word| **word != "--nounzip");
+                    let file = file.and_then(|word| word.strip_prefix('/'));
+                    let Some(file) = file.map(|word| word.trim_end_matches(';')) else {
+                        continue;
+                    };
+                    let there = files.contains(&file.to_owned());
+                    assert_eq!(there, file != "missing", "{}: {line}", variant.name);
                 }
             }
         }
