@@ -8,7 +8,7 @@ use crate::error::{Failed, Outcome};
 use crate::params::Preference;
 use crate::plan::placement::Request;
 use crate::platform::{self, HandOver, Whose};
-use crate::units::{PhysAddr, index};
+use crate::units::{PhysAddr, Span, index};
 use core::ptr::{self, NonNull};
 use static_assertions::assert_not_impl_any;
 
@@ -59,6 +59,12 @@ const NO_CHUNK: sys::mb2_chunk = sys::mb2_chunk {
     current: ptr::null_mut(),
 };
 
+/// All addresses but the last below 4 GiB.
+const BELOW_TOP: Span = Span {
+    first: 0,
+    last: u32::MAX - 1,
+};
+
 impl platform::Relocator for Relocator {
     #[doc(alias = "grub_relocator_alloc_chunk_addr")]
     fn alloc_at(&mut self, target: PhysAddr, len: u32) -> Outcome<PhysAddr> {
@@ -75,8 +81,9 @@ impl platform::Relocator for Relocator {
     fn alloc_in(&mut self, request: &Request, whose: Whose) -> Outcome<PhysAddr> {
         let Request { size, align, .. } = *request;
         // GRUB compares both ends as they are: only aligned ones keep what it
-        // finds aligned (GRUB, grub-core/lib/relocator.c).
-        let fits = request.fits(&request.window).ok_or(Failed)?;
+        // finds aligned (GRUB, grub-core/lib/relocator.c). An end at 4 GiB would
+        // be 0 where GRUB's addresses have 32 bits.
+        let fits = request.fits(&BELOW_TOP).ok_or(Failed)?;
         let window = sys::mb2_window {
             min: fits.first.into(),
             limit: u64::from(fits.last).saturating_add(size.into()),
