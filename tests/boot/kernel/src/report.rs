@@ -104,7 +104,18 @@ fn dump(block: Region) {
             .field32("at", block.start() as u32)
             .field32("len", block.len() as u32),
     );
+    let mut zeroes = false;
     for start in (0..block.len()).step_by(DUMP_WIDTH as usize) {
+        // A table of section headers may hold megabytes of zeroes.
+        let row = block.part(start, DUMP_WIDTH.min(block.len() - start));
+        if row.is_some_and(|row| row.first_nonzero().is_none()) {
+            zeroes = true;
+            continue;
+        }
+        if zeroes {
+            drop(Line::start("mbi").field32("zero", start as u32));
+            zeroes = false;
+        }
         let mut line = Line::start("mbi ").hex(start, 6).text(": ");
         for offset in start..block.len().min(start + DUMP_WIDTH) {
             line = line.hex(u64::from(block.byte(offset)), 2);

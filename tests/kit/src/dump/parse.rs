@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 const PREFIX: &str = "mb2k ";
 
+/// The test kernel takes no longer boot information.
+const LONGEST: usize = 1 << 24;
+
 impl Dump {
     /// Reads the last report in a transcript. Other lines, and anything in
     /// front of the kernel's prefix on a line, are ignored.
@@ -118,11 +121,23 @@ impl Report {
             }
             ("mbi", rest) if rest.contains('=') => {
                 let fields = Fields::new(rest)?;
-                self.mbi_place = Some((fields.u32("at")?, fields.u32("len")?));
+                match fields.u32("zero") {
+                    Some(end) => self.zeroes(end as usize)?,
+                    None => self.mbi_place = Some((fields.u32("at")?, fields.u32("len")?)),
+                }
             }
             ("mbi", rest) => self.dump_line(rest)?,
             (word, rest) => self.table_line(word, &Fields::new(rest)?)?,
         }
+        Some(())
+    }
+
+    /// Rows of zeroes up to this offset.
+    fn zeroes(&mut self, end: usize) -> Option<()> {
+        if end <= self.mbi.len() || end > LONGEST {
+            return None;
+        }
+        self.mbi.resize(end, 0);
         Some(())
     }
 

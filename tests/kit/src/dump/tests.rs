@@ -174,6 +174,22 @@ fn transcript_reads_back() {
 }
 
 #[test]
+fn rows_of_zeroes_are_told_in_one_line() {
+    let mut dump = sample();
+    let row = dump.mbi.len() / 32 / 2 * 32;
+    dump.mbi[row..row + 32].fill(0);
+    let text = transcript(&dump);
+    let zero = format!("mbi {row:06x}: {}", "0".repeat(64));
+    let short = text.replace(&zero, &format!("mbi zero={:08x}", row + 32));
+    assert_ne!(text, short);
+    assert_eq!(Dump::parse(&short).unwrap(), dump);
+    for wrong in [row, row + 33, 0x100_0001] {
+        let text = text.replace(&zero, &format!("mbi zero={wrong:08x}"));
+        assert!(Dump::parse(&text).is_err(), "{wrong:#x}");
+    }
+}
+
+#[test]
 fn the_last_of_two_reports_counts() {
     let mut old = sample();
     old.image.fnv = 77;
