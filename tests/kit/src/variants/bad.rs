@@ -102,7 +102,6 @@ fn headers(payload: &Payload) -> Result<Vec<Bad>> {
         list.push((name, SIZE, new().tag(end)));
     }
     for (name, size) in [
-        ("size-0", 0),
         ("size-7", 7),
         ("size-below-wrap", 0xffff_fff8),
         ("size-wraps", 0xffff_fff9),
@@ -110,6 +109,9 @@ fn headers(payload: &Payload) -> Result<Vec<Bad>> {
     ] {
         list.push((name, SIZE, new().tag(Tag::Raw(6, Some(size), Vec::new()))));
     }
+    let zero = Tag::Raw(6, Some(0), Vec::new());
+    let error = "/size-0: header tag 6 at 0x1010: wrong size 0x0";
+    list.push(("size-0", error, new().tag(zero)));
     for (name, size) in [("optional-size-0", 0), ("optional-wraps", 0xffff_fffc)] {
         let tag = Tag::Raw(99, Some(size), Vec::new());
         list.push((name, SIZE, new().optional(tag)));
@@ -196,7 +198,7 @@ fn tags(payload: &Payload) -> Result<Vec<Bad>> {
         ),
         (
             "entry-below",
-            "entry 0x10 is outside the image",
+            "/entry-below: entry 0x10 is outside the image",
             new().tag(Tag::Entry(0x10)),
         ),
         (

@@ -21,6 +21,7 @@ const FILE_SIZE: &str = ": file size 0x";
 const RANGE: &str = "crosses 4 GiB border";
 const CUT: &str = "premature end of file /";
 const OVERLAP: &str = " overlaps ";
+const PCI_HOLE: &str = "/pci-hole: 0xf0000000-0xf0002fff is not free memory: 0xf0000000 has type 0";
 const NOWHERE: &str = "entry point isn't in a segment";
 
 fn ehdr(image: &mut ImageBuilder, field: Ehdr, value: u64) {
@@ -89,17 +90,21 @@ static DAMAGES: [Damage; 53] = [
     ("file-without-memory", FILE_SIZE, |i| {
         i.segments[1].mem_len = 0
     }),
-    ("file-size-huge", FILE_SIZE, |i| {
-        phdr(i, Phdr::FileSz, 0xffff_fff0);
-        phdr(i, Phdr::MemSz, 0xfff0);
-    }),
+    (
+        "file-size-huge",
+        "/file-size-huge: segment 1: file size 0xfffffff0 is above 0xfff0",
+        |i| {
+            phdr(i, Phdr::FileSz, 0xffff_fff0);
+            phdr(i, Phdr::MemSz, 0xfff0);
+        },
+    ),
     ("offset-behind-end", CUT, |i| {
         phdr(i, Phdr::Offset, 0x100_0000)
     }),
     ("offset-wraps", CUT, |i| {
         phdr(i, Phdr::Offset, u64::MAX - 15)
     }),
-    ("truncated", CUT, |i| {
+    ("truncated", "premature end of file /truncated", |i| {
         // The table of sections would be missed first.
         i.sections.clear();
         i.patches.push(Patch::Truncate(0x6001));
@@ -157,6 +162,13 @@ static DAMAGES: [Damage; 53] = [
     ("shnum-section-wraps", TABLE, |i| {
         shnum(i, u64::from(u32::MAX) / 40)
     }),
+    ("pci-hole", PCI_HOLE, |i| {
+        i.segments[1].paddr = 0xf000_0000;
+        i.segments[1].mem_len = 0x3000;
+        i.segments[1].data.truncate(0x1000);
+        // Nothing is placed before it.
+        i.segments.swap(0, 1);
+    }),
     ("far-from-ram", "is not free memory", |i| {
         i.segments[1].paddr = 0xffff_0000;
         i.segments[1].mem_len = 0x1_0000;
@@ -168,16 +180,24 @@ static DAMAGES: [Damage; 53] = [
 
 /// The same for 64-bit numbers only.
 static WIDE: [Damage; 8] = [
-    ("phoff-4gib", TABLE, |i| ehdr(i, Ehdr::PhOff, 1 << 32)),
+    (
+        "phoff-4gib",
+        "/phoff-4gib: no room for 2 ELF headers of 56 bytes at 0x100000000",
+        |i| ehdr(i, Ehdr::PhOff, 1 << 32),
+    ),
     ("phoff-top", TABLE, |i| ehdr(i, Ehdr::PhOff, u64::MAX - 55)),
     ("phoff-2-63", TABLE, |i| ehdr(i, Ehdr::PhOff, 1 << 63)),
     ("shoff-4gib", TABLE, |i| shoff(i, 1 << 32)),
     ("paddr-4gib", RANGE, |i| phdr(i, Phdr::PAddr, 1 << 32)),
     ("paddr-top", RANGE, |i| phdr(i, Phdr::PAddr, u64::MAX)),
-    ("memory-all", RANGE, |i| {
-        phdr(i, Phdr::PAddr, u64::MAX - 7);
-        phdr(i, Phdr::MemSz, u64::MAX);
-    }),
+    (
+        "memory-all",
+        "/memory-all: segment 1 at 0xfffffffffffffff8, size 0xffffffffffffffff crosses 4 GiB border",
+        |i| {
+            phdr(i, Phdr::PAddr, u64::MAX - 7);
+            phdr(i, Phdr::MemSz, u64::MAX);
+        },
+    ),
     ("memory-8gib", RANGE, |i| phdr(i, Phdr::MemSz, 1 << 33)),
 ];
 
@@ -200,7 +220,7 @@ static SECTIONS: [Damage; 7] = [
     }),
     (
         "section-align-3",
-        "alignment 0x3 is not a power of two",
+        "/section-align-3: section 1: alignment 0x3 is not a power of two",
         |i| last_section(i, Shdr::AddrAlign, 3),
     ),
     (

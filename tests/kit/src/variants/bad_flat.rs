@@ -100,7 +100,7 @@ static TAGS: [(&str, &str, Address); 18] = [
     ),
     (
         "load-end-1",
-        "load_end_addr",
+        "/load-end-1: load_end_addr 0x1 is not above 0x4000000",
         Address {
             load_end: 1,
             ..GOOD

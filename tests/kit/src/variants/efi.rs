@@ -51,6 +51,13 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     };
     list.push(Variant::of("flat-efi64", &flat, payload)?.on(&x64));
 
+    // Memory of boot services is free when they have ended (OVMF keeps some
+    // at this address).
+    let over = KernelSpec {
+        base: 0x90_0000,
+        ..elf(Class::Elf64)
+    };
+    list.push(Variant::of("boot-services-memory", &over, payload)?.on(&x64));
     // A 64-bit entry is of no use elsewhere.
     let variant = Variant::of("efi64-entry-elsewhere", &kept(Class::Elf64), payload)?;
     list.push(variant.on(&[Platform::I386Pc]));
