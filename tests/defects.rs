@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The inputs that hurt GRUB's C loader, each with what it has to get here.
 //!
-//! D1 to D26 are the rows of the project's table of defects. Rows without a
-//! test of that number in this file are about the machine or GRUB's relocator
-//! and stand where that is tested: D12, D22, D23 in `load.rs`, D17 in
-//! `sessions.rs`, D18 in `modules.rs`, D16, D21, D24, D25 in `boot.rs` and
-//! `modules.rs`; D20 in `video.rs`; D14, flat files, in `defects_flat.rs`; D10
-//! and D11 in `unusual.rs`. D26 needs a processor.
+//! The numbers are those of `docs/defects.md`, which names every test.
 #![expect(
     clippy::as_conversions,
     reason = "test code stops where it is surprised"
@@ -48,18 +43,23 @@ fn d2_headers_do_not_reach_out_of_the_window() {
     // Starts in the window and ends behind it.
     let header = HeaderBuilder::new().optional(Tag::Raw(99, None, vec![0; 100]));
     let bytes = header.build();
-    for (offset, good) in [
-        (0x8000 - bytes.len(), true),
-        (0x8000 - bytes.len() + 8, false),
+    for (offset, error) in [
+        (0x8000 - bytes.len(), None),
+        (0x8000 - bytes.len() + 8, Some(Kind::HeaderLength)),
+        // The first 16 bytes are just in the window, or not.
+        (0x7ff0, Some(Kind::HeaderLength)),
+        (0x7ff8, Some(Kind::NoHeader)),
+        (0x8000, Some(Kind::NoHeader)),
+        (0x7004, Some(Kind::NoHeader)),
     ] {
         let mut image = images::elf(Class::Elf64, &HeaderBuilder::new().magic(0));
         image.segments[1].data = noise(5, 0x9000);
         image.segments[1].mem_len = 0x9000;
         let mut file = images::bytes(&image);
         put(&mut file, offset, &bytes);
-        match good {
-            true => Fake::bios().load(&file).unwrap(),
-            false => refuse(&file, Kind::HeaderLength),
+        match error {
+            None => Fake::bios().load(&file).unwrap(),
+            Some(kind) => refuse(&file, kind),
         }
     }
     // Less than 16 bytes are no candidate.
@@ -235,6 +235,11 @@ fn d7_a_section_table_far_away_is_not_followed() {
             // Without a count, and with nobody to ask, there are none.
             let file = sections(&[far.clone(), Patch::Ehdr(Ehdr::ShNum, 0)]);
             Fake::bios().load(&file).unwrap();
+            let names = Patch::Ehdr(Ehdr::ShStrNdx, 0xffff);
+            let none = Patch::Ehdr(Ehdr::ShNum, 0);
+            let file = sections(&[far.clone(), names.clone(), none]);
+            Fake::bios().load(&file).unwrap();
+            refuse(&sections(&[far.clone(), names]), Kind::ElfTable);
             let file = sections(&[far, Patch::Ehdr(Ehdr::PhNum, 0xffff)]);
             refuse(&file, Kind::ElfTable);
         }

@@ -2,6 +2,7 @@
 //! Legal kernels that other loaders refuse or spoil.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::as_conversions,
     clippy::unwrap_used,
     reason = "test code stops where it is surprised"
 )]
@@ -10,7 +11,8 @@ mod common;
 
 use common::Fake;
 use common::images::{self, BASE, CLASSES, ENTRY, FIRST, SECOND};
-use common::world::Started;
+use common::world::{FREE, Range, Started};
+use mb2::error::Kind;
 use mb2_testkit::bytes::{noise, put};
 use mb2_testkit::header::{HeaderBuilder, MAGIC, Tag};
 use mb2_testkit::image::{Class, ImageBuilder, Numbering, Patch, Phdr, Section, Segment};
@@ -140,6 +142,60 @@ fn notes_and_empty_segments_over_the_image() {
         // An empty segment may even point behind the file.
         image = image.patch(Patch::Phdr(3, Phdr::Offset, 0xffff_0000));
         starts(&image);
+    }
+}
+
+#[test]
+fn notes_with_odd_numbers() {
+    for class in CLASSES {
+        let mut odd = Segment::load(0xfee0_1235, noise(25, 33));
+        (odd.kind, odd.align, odd.mem_len) = (4, 3, 1);
+        let mut image = plain(class).segment(odd.clone());
+        // Types that nobody knows are no business of a loader.
+        (odd.kind, odd.file_len) = (0x6474_e551, Some(0xffff_0000));
+        image.segments.insert(0, odd);
+        starts(&image);
+    }
+}
+
+#[test]
+fn a_virtual_address_that_ends_at_the_top() {
+    for (class, top) in [(Class::Elf32, 1u64 << 32), (Class::Elf64, 0)] {
+        let mut image = plain(class);
+        let second = image.segments.get_mut(1).unwrap();
+        second.vaddr = top.wrapping_sub(second.mem_len);
+        image.entry = top.wrapping_sub(1);
+        let started = starts(&image);
+        assert_eq!(started.registers.entry, BASE + SECOND.0 + SECOND.2 - 1);
+    }
+}
+
+#[test]
+fn a_segment_that_ends_at_four_gib_where_there_is_memory() {
+    for class in CLASSES {
+        for zeroes in [0u32, 0x800] {
+            let mut image = plain(class);
+            let second = image.segments.get_mut(1).unwrap();
+            second.mem_len = second.data.len() as u64 + u64::from(zeroes);
+            second.paddr = (1 << 32) - second.mem_len;
+            let at = second.paddr as u32;
+            let file = images::bytes(&image);
+            let mut fake = Fake::bios();
+            let free = Range {
+                start: 0xffff_0000,
+                end: 1 << 32,
+                kind: FREE,
+            };
+            let mut ranges = fake.world.ranges.borrow().clone();
+            *ranges.last_mut().unwrap() = free;
+            fake.world.ranges.replace(ranges);
+            fake.load(&file).unwrap();
+            let started = fake.boot().unwrap();
+            let (_, second) = images::parts(&HeaderBuilder::new());
+            assert!(started.memory(at, SECOND.1) == second);
+            // There is no memory elsewhere, and the border is not the reason.
+            Fake::bios().refuses(&file, Kind::NotFree);
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod bad_packed;
 mod bad_place;
 mod compressed;
 mod console;
+#[cfg(test)]
+mod documents;
 mod efi;
 mod elf;
 mod flat;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Documents that name tests name those that there are.
+
+use super::{Expectation, Says, Variant, all};
+use crate::payload::Payload;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// Everything between backquotes, line breaks included.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// A name that stands for both classes, as two.
+fn classes(name: &str) -> Vec<String> {
+    match name.contains("NN") {
+        true => ["32", "64"].map(|class| name.replace("NN", class)).to_vec(),
+        false => vec![name.to_owned()],
+    }
+}
+
+/// What each step of each session has to say.
+fn steps() -> BTreeMap<String, Vec<Says>> {
+    let mut found = BTreeMap::new();
+    for variant in all(&Payload::dummy()).unwrap() {
+        if let Expectation::Session { steps, .. } = variant.expectation {
+            for step in steps {
+                found.insert(format!("{}/{}", variant.name, step.name), step.says);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_table_of_defects_names_tests_that_exist_and_every_bad_image() {
+    let text = read("docs/defects.md");
+    let variants: BTreeSet<String> = all(&Payload::dummy())
+        .unwrap()
+        .into_iter()
+        .map(|Variant { name, .. }| name)
+        .collect();
+    let steps = steps();
+    let mut named = BTreeSet::new();
+    for name in quoted(&text) {
+        if let Some((file, test)) = name.split_once("::") {
+            let source = read(&format!("tests/{file}"));
+            let there = source.contains(&format!("#[test]\nfn {test}() {{"));
+            assert!(there, "there is no test {name}");
+        } else if name.contains('/') && !name.contains(['.', ' ']) {
+            for name in classes(name).iter().filter(|name| *name != "tests/") {
+                assert!(steps.contains_key(name), "no session has {name}");
+                named.insert(name.clone());
+            }
+        } else if name.contains('-') && !name.contains(' ') {
+            for name in classes(name) {
+                assert!(variants.contains(&name), "there is no boot {name}");
+            }
+        }
+    }
+    assert!(named.len() > 100, "{}", named.len());
+    let bad = steps.keys().filter(|name| name.starts_with("refused-"));
+    let missing: Vec<&String> = bad.filter(|name| !named.contains(*name)).collect();
+    assert!(missing.is_empty(), "docs/defects.md lacks {missing:?}");
+    for number in 1..=26 {
+        assert!(text.contains(&format!("\n## D{number}: ")), "D{number}");
+    }
+}
+
+#[test]
+fn readme_shows_the_error_lines_of_steps_that_exist() {
+    let text = read("README.md");
+    let (_, rest) = text.split_once("<!-- bad input: begin -->").unwrap();
+    let (table, _) = rest.split_once("<!-- bad input: end -->").unwrap();
+    let steps = steps();
+    let rows: Vec<&str> = table.lines().skip(3).collect();
+    assert!(rows.len() > 10);
+    for row in rows {
+        // A line of GRUB may have a backquote in it.
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [_, line, test] = cells[..] else {
+            panic!("{row}");
+        };
+        let line = line.trim_matches('`').trim();
+        let test = test.trim_matches(['`', ' ']);
+        let says = steps.get(test).unwrap_or_else(|| panic!("no step {test}"));
+        let shown = says.iter().any(|says| match says {
+            Says::Error(text) => line == format!("error: {text}."),
+            Says::Text(_) => false,
+        });
+        assert!(shown, "{test} does not say {line:?} but {says:?}");
+    }
+}
