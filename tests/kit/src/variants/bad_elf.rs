@@ -42,7 +42,7 @@ fn count_in_section(image: &mut ImageBuilder, count: u64) {
 }
 
 /// Damage that is found before anything is placed.
-static DAMAGES: [Damage; 53] = [
+static DAMAGES: [Damage; 54] = [
     ("magic", MAGIC, |i| ehdr(i, Ehdr::Magic, 0x464c_457e)),
     ("order", MAGIC, |i| ehdr(i, Ehdr::Data, 2)),
     ("class-0", MACHINE, |i| ehdr(i, Ehdr::Class, 0)),

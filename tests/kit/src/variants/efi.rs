@@ -55,7 +55,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     // at this address).
     let over = KernelSpec {
         base: 0x90_0000,
-        ..elf(Class::Elf64)
+        ..KernelSpec::elf(Class::Elf64)
     };
     list.push(Variant::of("boot-services-memory", &over, payload)?.on(&x64));
     // A 64-bit entry is of no use elsewhere.

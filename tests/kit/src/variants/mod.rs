@@ -300,7 +300,7 @@ pub const REPRESENTATIVE: [&str; 16] = [
     "elf64-efi64",
     "efi64-high",
     "boot-services-without-entry-efi",
-    "refused-elf",
+    "refused-elf64",
 ];
 
 /// The whole list.
