@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::apt::{self, Apt};
-use crate::cache;
 use crate::grub::Grub;
 use crate::platform::Platform;
+use crate::{cache, ui};
 
 /// Debian's name of GRUB's source package.
 pub(crate) const SOURCE: &str = "grub2";
@@ -75,7 +75,10 @@ pub(crate) fn apt_for(own: bool) -> Result<Apt> {
 pub(crate) fn source(grub: &Grub) -> Result<PathBuf> {
     let dir = grub.cache()?.join("archive");
     cache::ensure(&dir, |part| {
-        apt_for(grub.is_own())?.download_source(SOURCE, &grub.debian, part)
+        let step = ui::step(format!("fetching the source of GRUB {}", grub.debian));
+        apt_for(grub.is_own())?.download_source(SOURCE, &grub.debian, part)?;
+        step.done();
+        Ok(())
     })?;
     Ok(dir)
 }
@@ -89,6 +92,7 @@ pub(crate) fn modules(grub: &Grub, platform: Platform) -> Result<PathBuf> {
     let dir = grub.cache()?.join("stock").join(platform.name());
     cache::ensure(&dir, |part| {
         let package = platform.stock_package();
+        let step = ui::step(format!("fetching {package} {}", grub.debian));
         let whole = part.join("whole");
         unpack(grub, package, &whole)?;
         let folder = whole.join("usr/lib/grub").join(platform.name());
@@ -98,7 +102,9 @@ pub(crate) fn modules(grub: &Grub, platform: Platform) -> Result<PathBuf> {
             let entry = entry?;
             fs::rename(entry.path(), part.join(entry.file_name()))?;
         }
-        Ok(fs::remove_dir_all(&whole)?)
+        fs::remove_dir_all(&whole)?;
+        step.done();
+        Ok(())
     })?;
     Ok(dir)
 }

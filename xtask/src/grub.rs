@@ -116,10 +116,8 @@ impl Grub {
             .collect();
         let mut skipped = Vec::new();
         for grub in listed.iter().filter(|grub| grub.is_meant_by(asked)) {
-            let step = ui::step(format!("fetching GRUB {}", grub.debian));
             match grub.fetch() {
                 Ok(()) => {
-                    step.done();
                     if !skipped.is_empty() {
                         let skipped = skipped.join(", ");
                         ui::note(&format!(
@@ -130,7 +128,7 @@ impl Grub {
                     return Ok(grub.clone());
                 }
                 Err(error) => {
-                    step.done_with(&error.to_string());
+                    ui::note(&error.to_string());
                     skipped.push(grub.debian.as_str());
                 }
             }

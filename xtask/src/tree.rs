@@ -36,9 +36,7 @@ pub(crate) fn source(grub: &Grub) -> Result<PathBuf> {
     let dir = grub.cache()?.join("source");
     cache::ensure(&dir, |part| {
         packages::ensure(packages::BUILD)?;
-        let step = ui::step(format!("fetching the source of GRUB {}", grub.debian));
         let archive = archive::source(grub)?;
-        step.done();
         let step = ui::step(format!("preparing the source of GRUB {}", grub.upstream));
         let mut names = fs::read_dir(&archive)?.filter_map(|entry| Some(entry.ok()?.path()));
         let dsc = names
