@@ -109,6 +109,11 @@ pub fn oddities(case: &Case<'_>) -> BTreeSet<Oddity> {
 pub fn judge(case: &Case<'_>, stock: &Outcome, ours: &Outcome) -> Result<Verdict, String> {
     let kernel = Kernel::read(case);
     let odd = &kernel.odd;
+    if let Outcome::Started(_) = ours
+        && let Some(fatal) = odd.iter().find(|odd| odd.is_fatal())
+    {
+        return Err(format!("our loader starts it in spite of {fatal:?}"));
+    }
     match (stock, ours) {
         (_, Outcome::Broke(how)) => Err(format!("our loader: {how}")),
         (Outcome::Started(stock), Outcome::Started(ours)) => {

@@ -68,6 +68,14 @@ impl Oddity {
         self.row().refusals
     }
 
+    /// Whether our loader has to refuse it: there is no account of what follows
+    /// if it does not.
+    #[must_use]
+    pub fn is_fatal(self) -> bool {
+        let row = self.row();
+        !row.refusals.is_empty() && row.failures.is_empty() && row.changes.is_empty()
+    }
+
     /// Parts of the texts with which the C loader fails at it, or of the
     /// account of how it broke.
     #[must_use]

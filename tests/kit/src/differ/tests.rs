@@ -194,6 +194,17 @@ fn only_what_is_the_same_is_called_so() {
     assert!(wrong(|s| s.chunks[0].bytes[20] = 1).contains("padding"));
     assert!(wrong(|s| s.events.clear()).contains("verifiers"));
 
+    let fatal = image
+        .patch(Patch::Ehdr(Ehdr::Entry, 7))
+        .build()
+        .unwrap()
+        .bytes;
+    let fatal = Case {
+        file: &fatal,
+        ..case
+    };
+    assert!(judge(&fatal, &ends(&stock), &ends(&stock)).is_err());
+
     let refused = Outcome::Refused("no free memory".to_owned());
     let broke = Outcome::Broke("Crashed".to_owned());
     assert!(judge(&case, &ends(&stock), &refused).is_err());

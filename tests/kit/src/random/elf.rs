@@ -122,9 +122,15 @@ fn sections(random: &mut Random, image: &mut ImageBuilder) {
                 .table(1, 2, 16),
             7 => Section::loose(&name, Vec::new()),
             8 => Section::loose(&name, bytes).kind(SHT_NOTE),
+            9 => {
+                // Lies before what is read at the end of the file.
+                let mut part = Section::loose(&name, Vec::new());
+                part.contents = Contents::InSegment(0, 0x30, 0x150);
+                part
+            }
             _ => Section::loose(&name, bytes),
         };
-        section.align = 1 << random.pick(&[0, 0, 2, 3, 4, 6, 12]);
+        section.align = 1 << random.pick(&[0, 0, 2, 3, 4, 6, 12, 14]);
         if random.one_in(60) {
             section.align = 0;
         }
