@@ -97,7 +97,12 @@ pub(crate) fn relocatable(min: u32, max: u32, align: u32, preference: u32) -> Ta
 
 /// A flat file of one part.
 pub(crate) fn flat(header: HeaderBuilder) -> FlatBuilder {
-    FlatBuilder::new(header.tag(Tag::Entry(BASE + ENTRY)), BASE).part(0, noise(9, 0x2345))
+    flat_at(BASE, header)
+}
+
+/// The same at another place.
+pub(crate) fn flat_at(base: u32, header: HeaderBuilder) -> FlatBuilder {
+    FlatBuilder::new(header.tag(Tag::Entry(base + ENTRY)), base).part(0, noise(9, 0x2345))
 }
 
 /// A header that keeps boot services where an entry fits.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Boot information as it has to be, written by hand (Multiboot2, 3.6).
 
-use super::facts::{APM, NAME, RSDP_NEW, RSDP_OLD};
+use super::Fake;
+use super::facts::{APM, Facts, NAME, RSDP_NEW, RSDP_OLD};
+use mb2::platform::MemoryMap;
 
 /// Collects tags.
 pub(crate) struct Expected(Vec<u8>);
@@ -53,6 +55,105 @@ impl Expected {
         let len = bytes.len() as u32;
         bytes[..4].copy_from_slice(&len.to_le_bytes());
         bytes
+    }
+}
+
+/// What a kernel is told about itself.
+pub(crate) struct Told<'a> {
+    pub(crate) base: u32,
+    pub(crate) line: &'a [u8],
+    /// Start, end and line of each module.
+    pub(crate) modules: &'a [([u32; 2], &'a [u8])],
+    /// Number, size and name index of the section headers, and their bytes.
+    pub(crate) sections: [u32; 3],
+    pub(crate) headers: &'a [u8],
+    pub(crate) keeps_services: bool,
+}
+
+/// The whole boot information on this machine, in GRUB's order.
+pub(crate) fn whole(fake: &Fake, told: &Told<'_>) -> Vec<u8> {
+    let facts = &fake.facts;
+    let mut info = Expected::new().start(told.base, told.line);
+    if let Some(apm) = &facts.apm {
+        info = info.tag(10, &[], apm);
+    }
+    for (place, line) in told.modules {
+        info = info.tag(3, place, line);
+    }
+    if !told.keeps_services {
+        info = info.memory_map(&fake.world.map(MemoryMap::Report));
+    }
+    info = info.tag(9, &told.sections, told.headers);
+    if !told.keeps_services {
+        info = info.basic_memory();
+    }
+    for acknowledgement in facts.acknowledgements.iter().filter(|a| !a.is_empty()) {
+        info = info.tag(16, &[], acknowledgement);
+    }
+    if let Some(device) = &facts.boot_device {
+        info = info.tag(5, device, &[]);
+    }
+    info = screen(info, facts, fake.machine.vga_text);
+    let pointer = |info: Expected, kinds: [u32; 2], value: u64| match facts.efi {
+        Some(efi) if efi.wide => info.tag(kinds[1], &[], &value.to_le_bytes()),
+        _ => info.tag(kinds[0], &[value as u32], &[]),
+    };
+    if let Some(efi) = facts.efi {
+        info = pointer(info, [11, 12], efi.system_table);
+    }
+    for (kind, rsdp) in [14, 15].into_iter().zip(facts.acpi) {
+        if let Some(rsdp) = rsdp {
+            info = info.tag(kind, &[], rsdp);
+        }
+    }
+    match facts.efi {
+        Some(efi) if told.keeps_services => {
+            pointer(info.tag(18, &[], &[]), [19, 20], efi.image_handle).end()
+        }
+        Some(_) => info.tag(17, &[48, 1], &facts.efi_map).end(),
+        None => info.end(),
+    }
+}
+
+/// The tags about the screen.
+fn screen(info: Expected, facts: &Facts, vga_text: bool) -> Expected {
+    // VBE knows nothing of its text mode, which has 80 by 25 characters.
+    let mut text = [0; 256];
+    text[18..22].copy_from_slice(&[80, 0, 25, 0]);
+    let mode = match facts.vbe_mode {
+        Some(3) => Some((3, text)),
+        Some(mode) if facts.vbe => Some((mode, facts.vbe_mode_info)),
+        _ => None,
+    };
+    let size = |info: [u8; 256], at| u32::from(u16::from_le_bytes([info[at], info[at + 1]]));
+    match (&facts.screen, mode) {
+        (Some(screen), mode) => {
+            let info = match mode.filter(|_| facts.vbe) {
+                Some((mode, about)) => {
+                    let interface = [mode & 0xffff | 0xf000 << 16, 0x1234 | 0x40 << 16];
+                    info.tag(7, &interface, &[[0xc0; 512].as_slice(), &about].concat())
+                }
+                None => info,
+            };
+            let [pitch, width, height] = screen.pitch_width_height;
+            let [low, high] = [screen.address as u32, (screen.address >> 32) as u32];
+            let head = [low, high, pitch, width, height];
+            let colors = screen.colors.map(|colors| colors.min(256));
+            let mut bytes = vec![screen.bpp, u8::from(colors.is_none()), 0, 0];
+            match colors {
+                Some(colors) => {
+                    bytes.extend((colors as u16).to_le_bytes());
+                    bytes.extend((0..3 * colors).map(|i| i as u8));
+                }
+                None => bytes.extend(screen.masks),
+            }
+            info.tag(8, &head, &bytes)
+        }
+        (None, Some((_, about))) if vga_text && about[27] == 0 => {
+            let [width, height] = [18, 20].map(|at| size(about, at));
+            info.tag(8, &[0xb_8000, 0, 2 * width, width, height], &[16, 2, 0, 0])
+        }
+        _ => info,
     }
 }
 

@@ -90,6 +90,8 @@ impl FakeRelocator {
     }
 
     fn take(&mut self, target: u64, len: u32, stays: bool) -> Outcome<PhysAddr> {
+        let granted = &self.world.granted;
+        granted.set(granted.get() + u64::from(len));
         let mut low = self.world.low.borrow_mut();
         let mut bytes = match low.as_mut().filter(|_| stays) {
             Some(low) => Bytes::AtTarget(low.memory(target as u32, len as usize)),

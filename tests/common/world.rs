@@ -121,6 +121,8 @@ pub(crate) struct World {
     /// Bytes of heap now, and the most there ever were.
     pub(crate) heap: Cell<usize>,
     pub(crate) heap_peak: Cell<usize>,
+    /// Bytes of all chunks there ever were.
+    pub(crate) granted: Cell<u64>,
     /// Firmware services have ended: nothing may be asked any more.
     pub(crate) ended: Cell<bool>,
     pub(crate) reads: RefCell<Vec<Read>>,
@@ -145,6 +147,7 @@ impl World {
             relocators: Cell::new(0),
             heap: Cell::new(0),
             heap_peak: Cell::new(0),
+            granted: Cell::new(0),
             ended: Cell::new(false),
             reads: RefCell::new(Vec::new()),
             started: RefCell::new(None),
@@ -186,17 +189,25 @@ impl World {
         (self.buffers.get(), self.files.get(), self.relocators.get())
     }
 
-    /// Tells whether a kernel may have this memory.
-    pub(crate) fn is_usable(&self, start: u64, len: u64) -> bool {
-        let mut at = start;
-        // Ranges are in order, and may touch.
+    /// Memory of these types, first byte and end of each range; ranges are in
+    /// order, and those that touch are one.
+    pub(crate) fn merged(&self, kinds: &[u32]) -> Vec<(u64, u64)> {
+        let mut merged: Vec<(u64, u64)> = Vec::new();
         for range in self.ranges.borrow().iter() {
-            let usable = [FREE, SERVICES].contains(&range.kind);
-            if usable && range.start <= at && at < range.end {
-                at = range.end;
+            match merged.last_mut() {
+                _ if !kinds.contains(&range.kind) => {}
+                Some(last) if last.1 == range.start => last.1 = range.end,
+                _ => merged.push((range.start, range.end)),
             }
         }
-        start >= 0x1000 && at >= start + len
+        merged
+    }
+
+    /// Tells whether a kernel may have this memory.
+    pub(crate) fn is_usable(&self, start: u64, len: u64) -> bool {
+        let usable = self.merged(&[FREE, SERVICES]);
+        let inside = |range: &(u64, u64)| range.0 <= start && start + len <= range.1;
+        start >= 0x1000 && usable.iter().any(inside)
     }
 
     /// Front to back, and nothing twice, in every open file.

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What has to be true whatever a file holds, for fuzzers and for tests that
+//! change bytes: [`Judge`] runs commands on a fake machine beside the slow
+//! reference and compares all that can be seen.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code stops where it is surprised"
+)]
+
+pub(crate) mod machine;
+pub(crate) mod mutator;
+pub(crate) mod parts;
+pub(crate) mod script;
+pub(crate) mod start;
+pub(crate) mod told;
+pub(crate) mod writer;
+
+use crate::common::images::{Args, quote};
+use crate::common::reference::{self, Meaning, N};
+use crate::common::world::Fault;
+use crate::common::{Fake, Stored};
+use mb2::error::Kind;
+use std::rc::Rc;
+
+/// A kernel that is loaded, as the reference sees it.
+pub(crate) struct Loaded {
+    pub(crate) meaning: Meaning,
+    pub(crate) file: Rc<[u8]>,
+    pub(crate) line: Vec<u8>,
+    pub(crate) modules: Vec<Module>,
+    /// A call failed on purpose since, so that GRUB or the loader may have
+    /// taken another way, or may refuse to go on.
+    pub(crate) doubtful: bool,
+    /// Modules that failed: GRUB takes no single chunk back.
+    pub(crate) left: usize,
+    /// Most memory that anything beside the image may take up.
+    reserved: N,
+}
+
+/// A module that is loaded.
+pub(crate) struct Module {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) line: Vec<u8>,
+}
+
+impl Loaded {
+    /// Where a link address lies in the end.
+    pub(crate) fn moved(&self, link: N) -> N {
+        link - self.meaning.place[0] + self.meaning.place[2]
+    }
+
+    /// Tells whether an address is no surprise.
+    fn lies_well(&self, free: &[Vec<[N; 2]>; 2]) -> bool {
+        let [first, end, base] = self.meaning.place;
+        let free = &free[usize::from(self.meaning.keeps_services)];
+        let fits = |range: &[N; 2]| range[0] <= base && base + end - first <= range[1];
+        self.meaning.tags[10].is_none_or(|[min, max, align, _]| {
+            let in_window = base >= min && base + end - first <= max;
+            in_window && base % align.max(1) == 0 && free.iter().any(fits)
+        })
+    }
+}
+
+/// Counters of the fake before a command.
+struct Before {
+    calls: usize,
+    granted: u64,
+    heap: usize,
+    handed_out: (usize, usize, usize),
+}
+
+/// A machine, and what has to be true on it.
+pub(crate) struct Judge {
+    pub(crate) fake: Fake,
+    uefi: N,
+    free: [Vec<[N; 2]>; 2],
+    loaded: Option<Loaded>,
+}
+
+impl Judge {
+    pub(crate) fn new(fake: Fake) -> Self {
+        Self {
+            uefi: machine::uefi(&fake),
+            free: machine::free(&fake),
+            fake,
+            loaded: None,
+        }
+    }
+
+    /// Lets the fallible call number `fail` of the next command fail.
+    pub(crate) fn fail(&mut self, fail: Option<usize>) {
+        self.fake.world.fail_at.set(None);
+        self.fake.world.failed.set(None);
+        if let Some(n) = fail {
+            self.fake.fail_at(n);
+        }
+    }
+
+    /// GRUB or the firmware will not do what is asked for at once.
+    pub(crate) fn doubt(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.doubtful = true;
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.fake.world.failed.get().is_some()
+    }
+
+    fn before(&mut self) -> Before {
+        let world = &self.fake.world;
+        world.heap_peak.set(world.heap.get());
+        world.reads.borrow_mut().clear();
+        Before {
+            calls: world.calls.get(),
+            granted: world.granted.get(),
+            heap: world.heap.get(),
+            handed_out: world.handed_out(),
+        }
+    }
+
+    /// `multiboot2`, which loads a file or refuses it without a trace; tells
+    /// which.
+    pub(crate) fn multiboot2(&mut self, file: &Stored, args: &[&str]) -> bool {
+        self.loaded = None;
+        // Beside boot services nothing may have to move.
+        let stays = self.fake.world.low.borrow().is_some();
+        let meaning = reference::read(&file.bytes, self.uefi, &self.free);
+        let meaning = meaning.filter(|m| stays || !m.keeps_services);
+        let before = self.before();
+        self.fake.files.insert("/kernel".to_owned(), file.clone());
+        let mut words = vec!["/kernel"];
+        words.extend(args);
+        let outcome = self.fake.multiboot2(&words);
+        self.bound_load(&before, file);
+        let whole = file.sized && file.readable >= file.bytes.len();
+        match (outcome, meaning) {
+            (Ok(()), None) => panic!("loaded in spite of the reference"),
+            (Ok(()), Some(meaning)) => {
+                let mut loaded = Loaded {
+                    reserved: beside(&meaning, &file.bytes),
+                    meaning,
+                    file: file.bytes.clone(),
+                    line: quote(&Args::new(&words), 1),
+                    modules: Vec::new(),
+                    doubtful: self.failed(),
+                    left: 0,
+                };
+                self.check_load(&mut loaded);
+                self.loaded = Some(loaded);
+                true
+            }
+            (Err(fault), meaning) => {
+                if let Some(meaning) = meaning.filter(|_| whole && !self.failed()) {
+                    self.expect_no_room(fault, &meaning, beside(&meaning, &file.bytes));
+                }
+                self.expect_reason(fault);
+                assert!(self.fake.empty(), "a refused kernel leaves something");
+                false
+            }
+        }
+    }
+
+    fn check_load(&self, loaded: &mut Loaded) {
+        let kept = &self.fake.loaded.as_ref().expect("a session").kernel.loaded;
+        let place = [kept.link_base, kept.load_base].map(N::from);
+        assert_eq!(place[0], loaded.meaning.place[0]);
+        if loaded.doubtful {
+            loaded.meaning.place[2] = place[1];
+        }
+        assert_eq!(place[1], loaded.meaning.place[2], "another load base");
+        assert!(loaded.lies_well(&self.free), "a bad load base");
+        let entry = loaded.moved(loaded.meaning.entry.unwrap());
+        assert_eq!(N::from(kept.entry), entry);
+        let modes = self.fake.payload_modes.as_deref();
+        match loaded.meaning.tags[5] {
+            Some([0, ..] | [_, 0, ..]) => assert_eq!(modes, Some("auto")),
+            Some([w, h, 0, _]) => assert_eq!(modes, Some(&*format!("{w}x{h},auto"))),
+            Some([w, h, d, _]) => assert_eq!(modes, Some(&*format!("{w}x{h}x{d},{w}x{h},auto"))),
+            None if self.uefi == 0 && loaded.meaning.console & 2 == 0 => {
+                assert_eq!(modes, Some("text"));
+            }
+            None => {}
+        }
+    }
+
+    /// `module2`, which changes nothing if it fails; tells whether it did.
+    pub(crate) fn module2(&mut self, file: &Stored, args: &[&str]) -> bool {
+        let before = self.before();
+        self.fake.files.insert("/module".to_owned(), file.clone());
+        let name = args
+            .iter()
+            .position(|arg| *arg == "/module")
+            .expect("a name");
+        let outcome = self.fake.module2(args);
+        let calls = self.fake.world.calls.get() - before.calls;
+        assert!(calls <= 16, "{calls} calls for a module");
+        let (failed, fake) = (self.failed(), &self.fake);
+        let len = file.bytes.len() as N;
+        let Some(loaded) = &mut self.loaded else {
+            assert!(failed || matches!(outcome, Err(Fault::Ours(e)) if e.kind == Kind::NoKernel));
+            assert!(fake.empty());
+            return false;
+        };
+        loaded.doubtful |= failed;
+        loaded.reserved += len + 0x2000;
+        match outcome {
+            Ok(()) => {
+                assert!(file.sized && file.readable >= file.bytes.len());
+                loaded.modules.push(Module {
+                    bytes: file.bytes.to_vec(),
+                    line: quote(&Args::new(args), name + 1),
+                });
+                true
+            }
+            Err(fault) => {
+                assert_eq!(fake.world.handed_out(), before.handed_out, "a module leaks");
+                loaded.left += 1;
+                let whole = file.sized && file.readable >= file.bytes.len();
+                let loaded = self.loaded.as_ref().expect("still there");
+                if whole && !loaded.doubtful {
+                    self.expect_no_room(fault, &loaded.meaning, loaded.reserved);
+                }
+                self.expect_reason(fault);
+                false
+            }
+        }
+    }
+
+    /// `boot`, which starts the kernel or changes nothing; tells which.
+    pub(crate) fn boot(&mut self) -> bool {
+        let before = self.before();
+        let outcome = self.fake.boot();
+        let calls = self.fake.world.calls.get() - before.calls;
+        assert!(calls <= 64, "{calls} calls for a start");
+        let failed = self.failed();
+        let Some(loaded) = &mut self.loaded else {
+            assert!(matches!(outcome, Err(Fault::Ours(e)) if e.kind == Kind::NoKernel));
+            return false;
+        };
+        loaded.doubtful |= failed;
+        loaded.reserved += 0x2_0000 + loaded.file.len() as N;
+        match outcome {
+            Ok(started) => {
+                if self.fake.world.failed.get() != Some("end of video") {
+                    start::check(&self.fake, loaded, &started);
+                }
+                self.fake.world.ended.set(false);
+                true
+            }
+            Err(Fault::Halted) => {
+                assert_eq!(self.fake.world.failed.get(), Some("jump"));
+                assert!(self.fake.world.ended.replace(false), "stopped for nothing");
+                false
+            }
+            Err(fault) => {
+                let out = self.fake.world.handed_out();
+                assert_eq!(out, before.handed_out, "a start that fails leaks");
+                let loaded = self.loaded.as_ref().expect("still there");
+                // What is linked to low memory may leave none for GRUB.
+                let low = self.uefi != 0 && loaded.meaning.parts.iter().any(|p| p[0] < 0x10_0000);
+                if !loaded.doubtful && !low {
+                    self.expect_no_room(fault, &loaded.meaning, loaded.reserved);
+                }
+                self.expect_reason(fault);
+                false
+            }
+        }
+    }
+
+    /// Nothing is left, and the machine is as good as before.
+    pub(crate) fn end(mut self, good: &[u8]) {
+        self.fail(None);
+        assert!(self.fake.balanced(), "something is left in the end");
+        self.fake.payload_modes = None;
+        let good = stored(good);
+        if self.multiboot2(&good, &["again"]) {
+            self.boot();
+        }
+        assert!(self.fake.balanced());
+    }
+
+    /// A refusal that the reference does not know is one for want of memory.
+    fn expect_no_room(&self, fault: Fault, meaning: &Meaning, need: N) {
+        let lacks = match fault {
+            Fault::Ours(error) => error.kind == Kind::NoRoom,
+            Fault::Grub(call) => meaning.keeps_services && call == "no chunk",
+            Fault::Unexplained | Fault::Halted => false,
+        };
+        assert!(lacks, "refused in spite of the reference: {fault:?}");
+        let left = self.largest(meaning);
+        assert!(
+            need > left,
+            "no room for {need:#x} bytes in {left:#x}: {fault:?}"
+        );
+    }
+
+    /// The largest piece of free memory beside the image.
+    fn largest(&self, meaning: &Meaning) -> N {
+        let [first, end, base] = meaning.place;
+        let mut holes: Vec<[N; 2]> = match meaning.tags[10] {
+            Some(_) => vec![[base, base + end - first]],
+            None => meaning.parts.iter().map(|p| [p[0], p[0] + p[1]]).collect(),
+        };
+        holes.sort_unstable();
+        let mut largest = 0;
+        for &[start, end] in &self.free[1] {
+            let mut at = start;
+            for hole in holes.iter().filter(|hole| hole[0] < end && start < hole[1]) {
+                largest = largest.max(hole[0].saturating_sub(at));
+                at = at.max(hole[1]);
+            }
+            largest = largest.max(end.saturating_sub(at));
+        }
+        largest
+    }
+
+    /// Every failure has a reason, and GRUB's own ones were asked for.
+    fn expect_reason(&self, fault: Fault) {
+        match fault {
+            Fault::Ours(_) => {}
+            Fault::Grub("no chunk" | "full heap") => {}
+            Fault::Grub(call) => assert_eq!(self.fake.world.failed.get(), Some(call)),
+            Fault::Unexplained | Fault::Halted => panic!("{fault:?}"),
+        }
+    }
+
+    /// A load asks for no more than its file can justify. With n bytes of
+    /// file, of which at most n / 32 are program headers and n / 40 section
+    /// headers: 24 + n / 3 calls that can fail; 6 n bytes of heap and 8 KiB; each byte of the
+    /// file read three times at most beside what goes into memory.
+    fn bound_load(&self, before: &Before, file: &Stored) {
+        let world = &self.fake.world;
+        let n = file.bytes.len();
+        if !file.sized {
+            return;
+        }
+        let calls = world.calls.get() - before.calls;
+        assert!(calls <= 24 + n / 3, "{calls} calls for {n} bytes");
+        let heap = world.heap_peak.get() - before.heap;
+        assert!(heap <= 6 * n + 0x2000, "{heap:#x} bytes of heap for {n:#x}");
+        let read: usize = world.reads.borrow().iter().map(|read| read.len).sum();
+        let granted = world.granted.get() - before.granted;
+        assert!(
+            read as u64 <= 3 * n as u64 + granted,
+            "{read:#x} bytes read"
+        );
+        let free: N = self.free[0].iter().map(|range| range[1] - range[0]).sum();
+        assert!(N::from(granted) <= free, "{granted:#x} bytes of memory");
+    }
+}
+
+/// Most memory that goes beside an image: sections, and the end of the file,
+/// with a page for each.
+fn beside(meaning: &Meaning, file: &[u8]) -> N {
+    let sections = meaning.sections.iter().map(|[.., len, align]| len + align);
+    sections.sum::<N>() + file.len() as N + 0x4000
+}
+
+/// A file that is what it seems.
+pub(crate) fn stored(bytes: &[u8]) -> Stored {
+    Stored {
+        bytes: bytes.into(),
+        sized: true,
+        readable: bytes.len(),
+    }
+}

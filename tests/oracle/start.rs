@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a kernel has to find when it starts: every byte of every chunk.
+
+use super::Loaded;
+use crate::common::Fake;
+use crate::common::information::{self, Told, find};
+use crate::common::reference::N;
+use crate::common::world::Started;
+use mb2_testkit::bytes::{put, put_number, u32_at};
+use std::collections::BTreeMap;
+
+const PAGE: usize = 0x1000;
+
+/// The chunks that nobody has asked for yet, by their addresses.
+type Rest<'a> = BTreeMap<u32, &'a [u8]>;
+
+/// Compares everything.
+pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
+    let mut end = 0;
+    for (&start, bytes) in &started.chunks {
+        assert!(u64::from(start) >= end, "chunks overlap at {start:#x}");
+        end = u64::from(start) + bytes.len() as u64;
+    }
+    let meaning = &loaded.meaning;
+    let registers = started.registers;
+    assert_eq!(
+        N::from(registers.entry),
+        loaded.moved(meaning.entry.unwrap())
+    );
+    assert_eq!(registers.keep_services, meaning.keeps_services);
+
+    let mut rest: Rest = started.chunks.iter().map(|(&at, b)| (at, &b[..])).collect();
+    image(loaded, &mut rest);
+    let headers = sections(loaded, started, &mut rest);
+    let modules = modules(loaded, started, &mut rest);
+    let [_, count, size, names] = meaning.table.map(|n| n as u32);
+    let told = Told {
+        base: meaning.place[2] as u32,
+        line: &loaded.line,
+        modules: &modules,
+        sections: match count {
+            0 => [0; 3],
+            _ => [count, size, names],
+        },
+        headers: &headers,
+        keeps_services: meaning.keeps_services,
+    };
+    assert_eq!(registers.info % 8, 0);
+    let chunk = rest.remove(&registers.info).expect("a chunk of its own");
+    let expected = information::whole(fake, &told);
+    assert!(chunk.starts_with(&expected), "wrong boot information");
+    // Nothing else was reserved, unless GRUB or the firmware had failed first.
+    let explained = rest.len() <= loaded.left || loaded.doubtful;
+    assert!(explained, "{:x?}", rest.keys());
+}
+
+/// The image lies in one chunk, or in one for each part.
+fn image(loaded: &Loaded, rest: &mut Rest<'_>) {
+    let meaning = &loaded.meaning;
+    let [first, end, base] = meaning.place;
+    let mut moved = vec![0; (end - first) as usize];
+    for &[at, size, offset, len] in &meaning.parts {
+        let mut part = loaded.file[offset as usize..][..len as usize].to_vec();
+        part.resize(size as usize, 0);
+        if meaning.tags[10].is_some() {
+            put(&mut moved, (at - first) as usize, &part);
+        } else {
+            let chunk = rest.remove(&(at as u32)).expect("a chunk for a part");
+            assert!(chunk == part, "wrong bytes in the part at {at:#x}");
+        }
+    }
+    if meaning.tags[10].is_some() {
+        let chunk = rest.remove(&(base as u32)).expect("a chunk for the image");
+        assert!(chunk == moved, "wrong bytes in the image at {base:#x}");
+    }
+}
+
+/// Sections lie where the boot information says: in the end of the file, read
+/// in one piece, or in chunks of their own. Returns the headers as they are told.
+fn sections(loaded: &Loaded, started: &Started, rest: &mut Rest<'_>) -> Vec<u8> {
+    let meaning = &loaded.meaning;
+    let [table, count, stride, _] = meaning.table.map(|n| n as usize);
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut headers = loaded.file[table..][..count * stride].to_vec();
+    let start = meaning
+        .parts
+        .iter()
+        .map(|p| p[2] * p[3].min(1) + p[3])
+        .max();
+    let start = start.unwrap() as usize;
+    let tail = (start <= table).then(|| {
+        let mut tail = vec![0; start % PAGE];
+        tail.extend(&loaded.file[start..table + count * stride]);
+        tail
+    });
+    let told = find(started.information(), 9);
+    for &[number, offset, len, align] in &meaning.sections {
+        let field = number as usize * stride + if loaded.file[4] == 1 { 12 } else { 16 };
+        let address = u32_at(told, 20 + field).expect("an address");
+        assert_eq!(N::from(address) % align, 0, "section {number}");
+        let bytes = &loaded.file[offset as usize..][..len as usize];
+        assert!(
+            started.memory(address, bytes.len()) == bytes,
+            "section {number}"
+        );
+        put_number(&mut headers, field, address.into(), 4);
+        if rest.get(&address) == Some(&bytes) {
+            rest.remove(&address);
+        }
+    }
+    let is_tail = |bytes: &[u8]| tail.as_deref() == Some(bytes);
+    let tail = rest.iter().find(|(_, bytes)| is_tail(bytes));
+    if let Some((&at, _)) = tail {
+        assert!((at as usize).is_multiple_of(PAGE));
+        rest.remove(&at);
+    }
+    headers
+}
+
+/// Modules lie on pages of their own, and the rest of the last one is zero.
+/// Returns what is told about them.
+fn modules<'a>(
+    loaded: &'a Loaded,
+    started: &Started,
+    rest: &mut Rest<'_>,
+) -> Vec<([u32; 2], &'a [u8])> {
+    let tags = mb2_testkit::dump::Tags::new(started.information()).expect("boot information");
+    let mut tags = tags
+        .map(|tag| tag.expect("a tag"))
+        .filter(|tag| tag.kind == 3);
+    let mut told = Vec::new();
+    for module in &loaded.modules {
+        let tag = tags.next().expect("a tag for each module").bytes;
+        let start = u32_at(tag, 8).expect("an address");
+        let len = module.bytes.len();
+        if len > 0 {
+            let mut bytes = module.bytes.clone();
+            bytes.resize(len.next_multiple_of(PAGE), 0);
+            let chunk = rest.remove(&start).expect("a chunk for a module");
+            assert!(chunk == bytes, "wrong bytes in a module at {start:#x}");
+            assert!((start as usize).is_multiple_of(PAGE), "{start:#x}");
+        } else {
+            assert_eq!(start, 0);
+        }
+        told.push(([start, start.wrapping_add(len as u32)], &module.line[..]));
+    }
+    assert!(tags.next().is_none(), "a module that nobody loaded");
+    told
+}
