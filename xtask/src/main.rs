@@ -13,6 +13,7 @@ mod cmd;
 mod cross;
 mod dom0;
 mod firmware;
+mod fuzz;
 mod gates;
 mod glue;
 mod grub;
@@ -75,6 +76,8 @@ enum Command {
     Differential(host::DifferentialArgs),
     /// Runs all tests: rules, lints, host tests, module gates, QEMU.
     Test(test::TestArgs),
+    /// Fuzzes the loader on the host beside a slow reference, and counts what was reached.
+    Fuzz(fuzz::FuzzArgs),
     /// Checks format, clippy's lints, offences planted for them, and the rules of this repository.
     Lint,
     /// Checks that no type of src/wire turns foreign bytes into an enum, bool, char or reference.
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Command::Boot(args) => boot::command(&args),
         Command::Differential(args) => host::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::command(&args),
+        Command::Fuzz(args) => fuzz::command(&args),
         Command::Lint => lint::command().map(|()| ExitCode::SUCCESS),
         Command::CheckWire => lint::rules_command(&[rules::WIRE]).map(|()| ExitCode::SUCCESS),
         Command::CheckCites => lint::rules_command(&[rules::CITES]).map(|()| ExitCode::SUCCESS),

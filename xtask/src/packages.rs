@@ -49,6 +49,12 @@ pub(crate) const BOOT: &[&str] = &[
     "xorriso",
 ];
 
+/// LLVM's programs for counting lines and for naming them in a sanitizer's report.
+pub(crate) const LLVM: &str = "llvm-19";
+
+/// For fuzzing, beside what building the test kernel takes.
+pub(crate) const FUZZ: &[&str] = &["binutils", "g++", "gcc", LLVM];
+
 /// A Rust compiler with the source of its library.
 pub(crate) const RUST: &[&str] = &["cargo-web", "rust-web-src", "rustc-web"];
 

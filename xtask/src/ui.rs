@@ -22,7 +22,7 @@ pub(crate) struct Step {
 }
 
 /// Says whether progress may be drawn over itself.
-fn alive() -> bool {
+pub(crate) fn alive() -> bool {
     std::io::stderr().is_terminal()
 }
 
@@ -51,6 +51,13 @@ pub(crate) fn step(label: impl Into<String>) -> Step {
 }
 
 impl Step {
+    /// Adds news to the line while the step goes on.
+    pub(crate) fn say(&self, news: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}: {news}", self.label));
+        }
+    }
+
     /// Ends the step.
     pub(crate) fn done(mut self) {
         self.finish("");

@@ -2,7 +2,7 @@
 //! Containers that GRUB's file layer unpacks.
 
 use crate::error::Result;
-use std::io::Write;
+use std::io::{Read, Write};
 
 /// gzip, best compression.
 ///
@@ -13,6 +13,17 @@ pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?)
+}
+
+/// Unpacks gzip.
+///
+/// # Errors
+///
+/// [`crate::Error::Compress`] if it is none.
+pub fn gunzip(packed: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// xz with the check that every reader knows.
@@ -149,7 +160,6 @@ fn put_literals(out: &mut Vec<u8>, run: &[u8]) {
 mod tests {
     use super::*;
     use crate::bytes::{noise, u32_at};
-    use std::io::Read;
 
     fn sample() -> Vec<u8> {
         let mut bytes = vec![0; 5000];

@@ -9,6 +9,10 @@ use crate::cmd::run;
 use crate::rules::{self, Rule, Texts};
 use crate::{root, toolchain, ui};
 
+/// The fuzz targets are a workspace of their own.
+const FUZZ: &str = "fuzz/Cargo.toml";
+const WORKSPACES: [&str; 2] = ["Cargo.toml", FUZZ];
+
 /// Runs everything that looks at sources without running them.
 ///
 /// # Errors
@@ -59,9 +63,12 @@ pub(crate) fn check_rules(rules: &[Rule]) -> Result<()> {
 /// What rustfmt would change.
 pub(crate) fn format() -> Result<()> {
     let step = ui::step("rustfmt");
-    let mut cargo = toolchain::lint_cargo()?;
-    cargo.args(["fmt", "--all", "--check"]).current_dir(root());
-    run(&mut cargo, &root().join("target/xtask/log/fmt.log"))?;
+    for workspace in WORKSPACES {
+        let mut cargo = toolchain::lint_cargo()?;
+        cargo.args(["fmt", "--all", "--check", "--manifest-path"]);
+        cargo.arg(workspace).current_dir(root());
+        run(&mut cargo, &root().join("target/xtask/log/fmt.log"))?;
+    }
     step.done();
     Ok(())
 }
@@ -73,20 +80,15 @@ pub(crate) fn format() -> Result<()> {
 /// Clippy's complaints.
 pub(crate) fn clippy() -> Result<()> {
     let step = ui::step("clippy");
-    let mut cargo = toolchain::lint_cargo()?;
-    cargo.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    run(
-        cargo.current_dir(root()),
-        &root().join("target/xtask/log/clippy.log"),
-    )?;
+    for workspace in WORKSPACES {
+        let mut cargo = toolchain::lint_cargo()?;
+        cargo.args(["clippy", "--workspace", "--all-targets", "--locked"]);
+        // libFuzzer itself is for those who fuzz.
+        cargo.args((workspace == FUZZ).then_some("--no-default-features"));
+        cargo.args(["--target-dir", "target", "--manifest-path", workspace]);
+        cargo.args(["--", "-D", "warnings"]).current_dir(root());
+        run(&mut cargo, &root().join("target/xtask/log/clippy.log"))?;
+    }
     step.done();
     Ok(())
 }

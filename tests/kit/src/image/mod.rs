@@ -9,12 +9,14 @@ mod elf;
 mod fields;
 mod flat;
 mod layout;
+mod shortened;
 #[cfg(test)]
 mod tests;
 
 pub use elf::{Contents, Image, ImageBuilder, Numbering, Section, Segment};
 pub use fields::{Class, Ehdr, Phdr, Shdr};
 pub use flat::FlatBuilder;
+pub use shortened::shortened;
 
 /// Executable file, `e_type`.
 pub const ET_EXEC: u16 = 2;
