@@ -7,5 +7,5 @@ use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 fuzz_target!(|bytes: &[u8]| mb2_fuzz::load(bytes));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
-    mb2_fuzz::change(&mut data[..max], size, mb2_fuzz::LOAD_LEN, seed)
+    mb2_fuzz::change(data, [size, max], mb2_fuzz::LOAD_LEN, seed)
 });

@@ -66,21 +66,25 @@ pub fn load(bytes: &[u8]) {
 /// Length of the script behind a file for [`load`].
 pub const LOAD_LEN: usize = SCRIPT_LEN;
 
-/// Changes a file that has `behind` bytes of something else behind it; `data`
-/// holds `size` bytes and has room for more. Returns the new size.
+/// Changes a file that has `behind` bytes of something else behind it: `size`
+/// bytes at the start of `data`, which must be at most `max` afterwards.
+/// Returns the new size.
 ///
 /// Numbers that a loader reads are changed more often than bytes that it only
 /// copies, and most checksums are put right.
-pub fn change(data: &mut [u8], size: usize, behind: usize, seed: u32) -> usize {
+pub fn change(data: &mut [u8], [size, max]: [usize; 2], behind: usize, seed: u32) -> usize {
     let mut random = Random(seed.into());
     let mut file = data[..size].to_vec();
     let mut tail = file.split_off(size.saturating_sub(behind));
     tail.resize(behind, 0);
-    let room = data.len().saturating_sub(behind);
+    let Some(room) = max.checked_sub(behind) else {
+        return 0;
+    };
+    file.truncate(room);
     match random.below(8) {
         0 if behind > 0 => _ = fuzzer_mutate(&mut tail, behind, behind),
         0..3 => {
-            let len = file.len().min(room);
+            let len = file.len();
             file.resize(room, 0);
             let len = fuzzer_mutate(&mut file, len, room);
             file.truncate(len);
@@ -91,13 +95,7 @@ pub fn change(data: &mut [u8], size: usize, behind: usize, seed: u32) -> usize {
         _ => mutate(&mut file, &mut random),
     }
     file.truncate(room);
-    let size = file.len() + tail.len();
-    match data.get_mut(..size) {
-        Some(data) => {
-            data[..file.len()].copy_from_slice(&file);
-            data[file.len()..].copy_from_slice(&tail);
-            size
-        }
-        None => 0,
-    }
+    file.extend(tail);
+    data[..file.len()].copy_from_slice(&file);
+    file.len()
 }

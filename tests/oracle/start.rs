@@ -60,6 +60,8 @@ fn image(loaded: &Loaded, rest: &mut Rest<'_>) {
     let [first, end, base] = meaning.place;
     let mut moved = vec![0; (end - first) as usize];
     for &[at, size, offset, len] in &meaning.parts {
+        // Where nothing is read, the offset does not matter.
+        let offset = offset * len.min(1);
         let mut part = loaded.file[offset as usize..][..len as usize].to_vec();
         part.resize(size as usize, 0);
         if meaning.tags[10].is_some() {
