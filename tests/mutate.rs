@@ -23,6 +23,8 @@ use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
 use oracle::writer::{self, Call};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 /// Good files of all sorts.
 fn seeds(base: u32, add: fn(HeaderBuilder) -> HeaderBuilder) -> Vec<Vec<u8>> {
@@ -65,6 +67,29 @@ fn seeds(base: u32, add: fn(HeaderBuilder) -> HeaderBuilder) -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Ends the program when nothing has come for so long: an image hangs, and
+/// the last number that came says which.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Watches over work that sends a number before each of its parts.
+fn watch() -> Sender<u32> {
+    let (alive, watched) = channel();
+    std::thread::spawn(move || {
+        let mut last = 0;
+        loop {
+            match watched.recv_timeout(PATIENCE) {
+                Ok(number) => last = number,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    eprintln!("image {last} hangs");
+                    std::process::abort();
+                }
+            }
+        }
+    });
+    alive
+}
+
 /// Calls `judge` with changed seeds, and says which one surprised it; how many
 /// of them it took for good ones.
 fn run(seeds: &[Vec<u8>], runs: u32, judge: impl Fn(&[u8], &mut Random) -> bool) -> u32 {
@@ -73,7 +98,9 @@ fn run(seeds: &[Vec<u8>], runs: u32, judge: impl Fn(&[u8], &mut Random) -> bool)
         assert!(judge(seed, &mut random));
     }
     let mut good = 0;
+    let alive = watch();
     for number in 0..runs {
+        alive.send(number).unwrap();
         let seed = random.below(seeds.len());
         let mut file = seeds[seed].clone();
         mutate(&mut file, &mut random);

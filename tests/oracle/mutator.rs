@@ -82,9 +82,15 @@ pub(crate) fn mutate(file: &mut Vec<u8>, random: &mut Random) {
             continue;
         }
         let width = random.pick(&[width, width, width, 1, 8]);
+        let at_random = |random: &mut Random| {
+            let (at, _) = random.pick(&numbers);
+            u64::from(u32_at(file, at).unwrap_or(0))
+        };
+        // Ends that meet: numbers of the file, and one number behind another.
+        let [one, other] = [at_random(random), at_random(random)];
         let old = u64::from(u32_at(file, at).unwrap_or(0));
         let some = random.next();
-        let value = match random.below(10) {
+        let value = match random.below(13) {
             0 => random.pick(&[0, 1, 2, 3, 7, 8, 9, 16, 24, 31, 32, 56, 63, 64]),
             1 => random.pick(&[0xff, 0xfffe, 0xffff, 0x7fff, 0x8000, 0x1_0000]),
             2 => random.pick(&[0x7fff_ffff, 0x8000_0000, 0xffff_f000, 0xffff_ffff, u64::MAX]),
@@ -94,6 +100,12 @@ pub(crate) fn mutate(file: &mut Vec<u8>, random: &mut Random) {
             6 => old.wrapping_add(some % 17).wrapping_sub(8),
             7 => 1 << (some % 32),
             8 => some % 0x8000,
+            9 => one,
+            10 => one.wrapping_add(other).wrapping_sub(some % 3),
+            11 => one
+                .wrapping_sub(other)
+                .wrapping_add(some % 3)
+                .wrapping_sub(1),
             _ => some,
         };
         put_number(file, at, value, width);
