@@ -20,6 +20,7 @@ unsafe extern "C" {
         file: c_int,
         offset: c_long,
     ) -> *mut c_void;
+    fn madvise(at: *mut c_void, len: usize, advice: c_int) -> c_int;
 }
 
 /// Read and write; private, no file, at this address unless it is taken, no
@@ -27,16 +28,22 @@ unsafe extern "C" {
 const ACCESS: c_int = 3;
 const FLAGS: c_int = 0x2 | 0x20 | 0x10_0000 | 0x4000;
 
+/// Gives pages back: they are zero when they are looked at again.
+const DONT_NEED: c_int = 4;
+
+static ZEROES: [u8; 0x1_0000] = [0; 0x1_0000];
+
 struct Area(NonNull<u8>);
 
 // SAFETY: the mutex around it lets one thread at a time use the memory.
 unsafe impl Send for Area {}
 
-/// The right to use the memory.
-pub(crate) struct Low(MutexGuard<'static, Area>);
+/// The right to use the memory, and what has been used of it: offsets and
+/// lengths.
+pub(crate) struct Low(MutexGuard<'static, Area>, Vec<(usize, usize)>);
 
 impl Low {
-    /// Waits until nobody else uses the memory.
+    /// Waits until nobody else uses the memory, which is zero then.
     pub(crate) fn take() -> Self {
         static AREA: OnceLock<Mutex<Area>> = OnceLock::new();
         let area = AREA.get_or_init(|| {
@@ -46,7 +53,11 @@ impl Low {
             assert_eq!(area.addr(), START, "the system has no such memory");
             Mutex::new(Area(NonNull::new(area.cast()).expect("an address")))
         });
-        Self(area.lock().unwrap_or_else(PoisonError::into_inner))
+        let area = area.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: private pages of the area, which nobody uses now.
+        let emptied = unsafe { madvise(area.0.as_ptr().cast(), LEN, DONT_NEED) };
+        assert_eq!(emptied, 0, "the system keeps old memory");
+        Self(area, Vec::new())
     }
 
     /// Memory at these addresses, as long as `self` lives and nobody else
@@ -54,9 +65,28 @@ impl Low {
     pub(crate) fn memory(&mut self, at: u32, len: usize) -> NonNull<[u8]> {
         let offset = (at as usize).checked_sub(START).expect("low memory");
         assert!(offset + len <= LEN, "low memory has an end");
+        self.1.push((offset, len));
         // SAFETY: inside the area, as just compared.
         let start = unsafe { self.0.0.add(offset) };
         NonNull::slice_from_raw_parts(start, len)
+    }
+
+    /// Tells whether the first `len` bytes were never written but where they
+    /// were handed out.
+    pub(crate) fn is_untouched(&mut self, len: usize) -> bool {
+        let mut used = self.1.clone();
+        used.sort_unstable();
+        // SAFETY: shorter than the area; the borrow keeps others from asking
+        // for it, and zeroes are bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(self.0.0.as_ptr(), len.min(LEN)) };
+        let mut at = 0;
+        used.push((len, 0));
+        used.iter().all(|&(start, len)| {
+            let gap = bytes.get(at..start).unwrap_or_default();
+            at = at.max(start + len);
+            gap.chunks(ZEROES.len())
+                .all(|some| some == &ZEROES[..some.len()])
+        })
     }
 }
 
