@@ -10,7 +10,9 @@ use core::slice;
 ///
 /// # Invariants
 ///
-/// `argv` holds `argc` strings, each with its NUL, that outlive this value.
+/// `argv` holds `argc` strings, each with its NUL, that outlive this value; or
+/// it is NULL, `argc` is negative, or a string is NULL, and then there are no
+/// arguments from there on.
 pub(super) struct Args {
     argc: c_int,
     argv: *mut *mut c_char,
@@ -21,17 +23,19 @@ impl Args {
     ///
     /// # Safety
     ///
-    /// `argv` holds `argc` strings that outlive the value.
+    /// `argv` holds `argc` strings that outlive the value, as far as it is not
+    /// NULL and they are not.
     pub(super) unsafe fn new(argc: c_int, argv: *mut *mut c_char) -> Self {
         Self { argc, argv } // INVARIANT: by this function's contract.
     }
 
-    /// The strings.
+    /// The strings, none of them NULL.
     pub(super) fn pointers(&self) -> &[*mut c_char] {
         match (NonNull::new(self.argv), usize::try_from(self.argc)) {
             (Some(argv), Ok(argc)) => {
                 // SAFETY: by the invariant, `argc` pointers.
-                unsafe { slice::from_raw_parts(argv.as_ptr(), argc) }
+                let all = unsafe { slice::from_raw_parts(argv.as_ptr(), argc) };
+                all.split(|text| text.is_null()).next().unwrap_or_default()
             }
             _ => &[],
         }

@@ -78,6 +78,11 @@ pub(crate) const ALL: &[Rule] = &[
         check: source::short_entries,
     },
     Rule {
+        name: "what C hands over is checked",
+        number: 12,
+        check: source::checked_entries,
+    },
+    Rule {
         name: "one static",
         number: 14,
         check: source::one_static,

@@ -29,7 +29,7 @@ fn contains(line: &str, wanted: &[&str]) -> bool {
 /// Rule 1: `unsafe` stands only in src/ffi.
 pub(crate) fn unsafe_in_ffi(texts: &Texts) -> Vec<String> {
     let mut found = Vec::new();
-    for next in ["{", "fn", "impl", "extern", "trait"] {
+    for next in ["{", "fn", "impl", "extern", "trait", "("] {
         found.extend(sequence(texts, "src/", &["unsafe", next]));
     }
     found.retain(|place| !place.starts_with("src/ffi/"));
@@ -112,6 +112,37 @@ pub(crate) fn short_entries(texts: &Texts) -> Vec<String> {
         ["for", "while", "loop"].contains(&first)
     });
     found.map(|(place, _)| place).collect()
+}
+
+/// Rule 12: what C hands to an entry goes to `Args::new`, which checks it, and to nothing else.
+/// The functions that the compiler calls, in rt.rs, owe what C's own owe.
+pub(crate) fn checked_entries(texts: &Texts) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut in_head, mut parameters) = (false, Vec::new());
+    for (place, line) in texts.code("src/ffi/") {
+        let is_entry = contains(line, &["extern", "\"", "C", "\"", "fn"]);
+        if place.starts_with("src/ffi/rt.rs") {
+            continue;
+        }
+        if is_entry && !place.starts_with("src/ffi/entry.rs") {
+            found.push(place);
+            continue;
+        }
+        let words = words(line);
+        in_head |= is_entry;
+        if in_head {
+            let named = words.windows(3).filter(|w| w[1] == ":" && w[2] != ":");
+            parameters.extend(named.map(|w| w[0]));
+            in_head = !line.trim_end().ends_with('{');
+        } else if line.starts_with('}') {
+            parameters.clear();
+        } else if words.iter().any(|word| parameters.contains(word))
+            && !contains(line, &["Args", ":", ":", "new", "("])
+        {
+            found.push(place);
+        }
+    }
+    found
 }
 
 /// Rule 14: at most one static, and it is not `mut`.
@@ -256,6 +287,12 @@ mod tests {
             "let unsafely = 1;\n",
             "unsafe impl Sync for A {}\n",
         );
+        rule(
+            unsafe_in_ffi,
+            "src/a.rs",
+            "#[no_std]\n",
+            "#[unsafe(no_mangle)]\n",
+        );
         assert!(unsafe_in_ffi(&one("src/ffi/a.rs", "unsafe { b }")).is_empty());
     }
 
@@ -324,6 +361,32 @@ mod tests {
             "src/ffi/entry.rs",
             "report(run())",
             "    while x {",
+        );
+    }
+
+    #[test]
+    fn use_of_what_c_hands_over_is_an_offence() {
+        let entry = |body: &str| {
+            format!(
+                "unsafe extern \"C\" fn a(argc: c_int, argv: *mut *mut c_char) -> u32 {{\n    \
+                 {body}\n}}\n\nfn b(argv: u8) {{\n    c(argv);\n}}\n"
+            )
+        };
+        let good = entry("let args = unsafe { Args::new(argc, argv) };\n    run(&args)");
+        for bad in [
+            "run(*argv)",
+            "if argc > 0 { run(1) }",
+            "let n = argc as usize;",
+        ] {
+            rule(checked_entries, "src/ffi/entry.rs", &good, &entry(bad));
+        }
+        let long = "extern \"C\" fn a(\n    argc: c_int,\n) -> u32 {\n    run(argc)\n}\n";
+        rule(checked_entries, "src/ffi/entry.rs", &good, long);
+        rule(
+            checked_entries,
+            "src/ffi/a.rs",
+            "fn a(argc: c_int) {\n    run(argc)\n}\n",
+            "extern \"C\" fn a() {}\n",
         );
     }
 
