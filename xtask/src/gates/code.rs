@@ -82,6 +82,20 @@ pub(crate) fn no_vector_or_float(subject: &Subject<'_>) -> Vec<String> {
         .collect()
 }
 
+/// No instruction raises an exception on purpose: compilers end with one what cannot go on.
+pub(crate) fn no_trap(subject: &Subject<'_>) -> Vec<String> {
+    let trap = |i: &&Instruction<'_>| {
+        let mut words = i.words();
+        words.any(|word| word.starts_with("ud") || ["int", "int3", "into", "icebp"].contains(&word))
+    };
+    let listing = instructions(&subject.listing);
+    listing
+        .iter()
+        .filter(trap)
+        .map(|i| i.complaint("trap"))
+        .collect()
+}
+
 /// On 32 bit, nothing that the 80386 lacks: atomics turn into such instructions unnoticed.
 pub(crate) fn no_later_instruction(subject: &Subject<'_>) -> Vec<String> {
     if subject.is_64() {
@@ -89,7 +103,7 @@ pub(crate) fn no_later_instruction(subject: &Subject<'_>) -> Vec<String> {
     }
     let bad = |i: &Instruction<'_>| {
         i.words().any(|word| {
-            matches!(word, "lock" | "bswap" | "cpuid" | "rdtsc" | "ud2w")
+            matches!(word, "lock" | "bswap" | "cpuid" | "rdtsc")
                 || word.starts_with("xadd")
                 || word.starts_with("cmpxchg")
                 || word.starts_with("cmov")

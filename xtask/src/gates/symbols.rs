@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use object::{Object, ObjectSymbol, SymbolFlags, elf};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolFlags, SymbolKind, elf};
 
 use super::{Subject, relocs};
 use crate::stock::Stock;
@@ -15,6 +15,8 @@ const MACHINERY: &[(&str, &str)] = &[
     ("slice_index_fail", "panic machinery"),
     ("unwrap_failed", "panic machinery"),
     ("expect_failed", "panic machinery"),
+    ("panic_", "panic machinery"),
+    ("len_mismatch_fail", "panic machinery"),
     ("4core3fmt", "formatting machinery"),
     ("__rust_alloc", "the alloc crate"),
     ("__rust_no_alloc", "the alloc crate"),
@@ -70,6 +72,37 @@ pub(crate) fn no_panic_machinery(subject: &Subject<'_>) -> Vec<String> {
         }
     }
     found
+}
+
+/// Functions of GRUB that do not come back.
+const ENDS: &[&str] = &["grub_fatal", "grub_abort", "grub_exit", "grub_reboot"];
+
+/// The module cannot end GRUB: of all that refers to such a function, nothing was linked in.
+pub(crate) fn no_way_out(subject: &Subject<'_>) -> Vec<String> {
+    let ends = undefined(subject).filter(|name| ENDS.contains(name));
+    ends.map(|name| format!("{name} can be reached, which ends GRUB"))
+        .collect()
+}
+
+/// Nothing can be written but the one static: whatever is kept lies in it.
+pub(crate) fn one_static(subject: &Subject<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for symbol in subject.file.symbols() {
+        let section = symbol.section_index();
+        let section = section.and_then(|index| subject.file.section_by_index(index).ok());
+        let kind = section.map(|section| section.kind());
+        let written = matches!(
+            kind,
+            Some(SectionKind::Data | SectionKind::UninitializedData)
+        );
+        if written && symbol.kind() == SymbolKind::Data {
+            found.push(symbol.name().unwrap_or("?").to_owned());
+        }
+    }
+    if found.len() <= 1 {
+        return Vec::new();
+    }
+    vec![format!("more than one static: {}", found.join(", "))]
 }
 
 /// GRUB's loader knows every type of symbol that occurs.

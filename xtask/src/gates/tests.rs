@@ -136,6 +136,8 @@ fn panic_and_formatting_machinery_is_refused() {
         "_ZN4core9panicking5panic17h0123456789abcdefE",
         "_RNvNtCs1_4core9panicking9panic_fmt",
         "_ZN4core5slice5index16slice_index_fail17h0E",
+        "_RNvNtNtNtCs1_4core5slice20copy_from_slice_impl17len_mismatch_fail",
+        "_RNvNtCs1_4core4cell22panic_already_borrowed",
         "_ZN4core3fmt5write17h0123456789abcdefE",
         "_RNvNtCs1_4core3fmt5write",
         "__rust_alloc",
@@ -146,6 +148,34 @@ fn panic_and_formatting_machinery_is_refused() {
         );
     }
     accepted(".text\nmb2_rs_boot: ret\n", symbols::no_panic_machinery);
+}
+
+#[test]
+fn function_that_ends_grub_is_refused() {
+    for name in ["grub_fatal", "grub_abort", "grub_exit"] {
+        let source = format!(".data\n .long {name}\n");
+        refused(&source, symbols::no_way_out);
+    }
+    accepted(".data\n .long grub_error\n", symbols::no_way_out);
+}
+
+#[test]
+fn trap_is_refused() {
+    for trap in ["ud2", "int3", "int $0x10"] {
+        refused(&format!(".text\nf: {trap}\n"), code::no_trap);
+    }
+    accepted(".text\nint: jmp int\n inc %eax\n", code::no_trap);
+}
+
+#[test]
+fn second_static_is_refused() {
+    let object = |name: &str, section: &str| {
+        format!(".section {section}\n .type {name}, @object\n .size {name}, 4\n{name}: .zero 4\n")
+    };
+    let one = object("a", ".bss,\"aw\",@nobits") + &object("b", ".rodata,\"a\"");
+    accepted(&one, symbols::one_static);
+    refused(&(one.clone() + &object("c", ".bss")), symbols::one_static);
+    refused(&(one + &object("c", ".data")), symbols::one_static);
 }
 
 #[test]
