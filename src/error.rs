@@ -237,7 +237,7 @@ kinds! {
     EntryOutside = "o" "%s: entry 0x%llx is outside the image";
     /// More chunks than an image may have, or more returns to earlier places of
     /// its file.
-    Scattered = "O" "image is in too many pieces";
+    Scattered = "o" "%s: in too many pieces";
     /// Index, offset and size of a section that ends behind the file.
     SectionRange = "o" "%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
     /// Index and alignment of a section.

@@ -63,12 +63,13 @@ impl<P: Platform> KernelFile<P> {
         let known = known.len();
         match into.get_mut(known..) {
             Some(rest) if !rest.is_empty() => {
-                let offset = offset.saturating_add(short(known));
+                // A range that is in the file, so neither sum passes 4 GiB.
+                let offset = offset.wrapping_add(short(known));
                 if offset < self.position {
                     let left = self.returns.checked_sub(1);
                     self.returns = left.ok_or_else(|| platform.refuse(Kind::Scattered))?;
                 }
-                self.position = offset.saturating_add(short(rest.len()));
+                self.position = offset.wrapping_add(short(rest.len()));
                 platform.fill(&mut self.file, FileOffset(offset), rest)
             }
             _ => Ok(()),

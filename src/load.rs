@@ -144,6 +144,9 @@ impl<P: Platform> Load<'_, P> {
             let size = plan.extent.len();
             let request = Request::image(size, placement, self.platform)?;
             load_base = memory.place(self.platform, &request, Whose::Image)?.0;
+        } else if plan.segments.len() > image::MAX_CHUNKS {
+            // Before the first is reserved: not every firmware takes it back.
+            return Err(self.platform.refuse(Kind::Scattered));
         }
         for segment in plan.segments.iter() {
             let mut offset = segment.memory.first.saturating_sub(link_base);

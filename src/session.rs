@@ -6,6 +6,7 @@ use crate::error::Failed;
 use crate::error::{Kind, Outcome};
 use crate::info::{ElfSections, Writer};
 use crate::params::{Firmware, LoadParams};
+use crate::plan::image;
 use crate::plan::placement::{self, FreeMemory, Request};
 use crate::platform::{MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
@@ -160,10 +161,6 @@ pub struct Memory<P: Platform> {
 /// A memory map and what of it is free.
 type Free<P> = (<P as Platform>::Buffer, FreeMemory<<P as Platform>::Buffer>);
 
-/// Most chunks that an image may need: each costs GRUB's relocator more than
-/// the one before.
-const MAX_IMAGE_CHUNKS: usize = 1024;
-
 /// Room that the list of targets starts with, in records.
 const FIRST_TARGETS: usize = 32;
 
@@ -251,7 +248,7 @@ impl<P: Platform> Memory<P> {
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
-        if whose == Whose::Image && self.chunks >= MAX_IMAGE_CHUNKS {
+        if whose == Whose::Image && self.chunks >= image::MAX_CHUNKS {
             return Err(platform.refuse(Kind::Scattered));
         }
         let beside_services = self.beside_services(platform);

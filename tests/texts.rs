@@ -68,6 +68,7 @@ SegmentRange: /boot/xen: segment 1 at 0x1000, size 0x2fff crosses 4 GiB border
 Overlap: /boot/xen: segment 1 (0x1000-0x2fff) overlaps 4 (0x2000-0x4fff)
 EntryNotInSegment: entry point isn't in a segment
 EntryOutside: /boot/xen: entry 0x1 is outside the image
+Scattered: /boot/xen: in too many pieces
 SectionRange: /boot/xen: section 1 at 0x1000, size 0x2fff ends behind the file
 SectionAlign: /boot/xen: section 1: alignment 0x1000 is not a power of two
 HeaderAddr: /boot/xen: header_addr 0x1 does not fit offset 0x1000

@@ -10,6 +10,10 @@ use crate::table::{Bytes, Record, RecordBytes, Table, set_word, word};
 use crate::units::{Span, file_range, low32};
 use crate::wire::elf::{self, FileHeader, PT_LOAD, Program};
 
+/// Most chunks of memory that an image may need: each costs GRUB's relocator
+/// more than the one before.
+pub const MAX_CHUNKS: usize = 256;
+
 /// A part of the image: memory, and the file range that fills its start. What
 /// the file does not fill is zeroed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

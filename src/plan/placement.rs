@@ -161,13 +161,13 @@ impl<B: Bytes> FreeMemory<B> {
     /// at address 0.
     pub fn new(map: &[u8], taken: Option<&Table<Span, B>>, buffer: B) -> Self {
         let mut list = Table::new(buffer);
-        for available in [true, false] {
+        for round in 0..2u32 {
             for (span, kind) in entries(map) {
-                if (kind == AVAILABLE) == available {
+                if u32::from(kind != AVAILABLE) == round {
                     list.push(&span);
                 }
             }
-            if available {
+            if round == 0 {
                 list.invert(); // what no entry calls available
             }
         }
