@@ -12,6 +12,7 @@
     reason = "test code stops where it is surprised; every file uses another part"
 )]
 
+pub(crate) mod cost;
 pub(crate) mod facts;
 pub(crate) mod images;
 pub(crate) mod information;

@@ -53,32 +53,30 @@ impl FakeRelocator {
     }
 
     /// The address that suits a request in memory of these types before `bound`,
-    /// none of it in a chunk: tries behind each chunk or before it, as far as
-    /// there are. Like GRUB it looks at one range at a time.
+    /// none of it in a chunk. Like GRUB it looks at one range at a time.
     fn find(&self, request: &Request, kinds: &[u32], bound: u64) -> Option<u64> {
         let (size, align) = (u64::from(request.size), u64::from(request.align));
         let high = request.preference == Preference::High;
+        let mut chunks: Vec<_> = self.chunks.iter().map(|c| (c.target, c.len)).collect();
+        chunks.sort_unstable();
         let mut found: Option<u64> = None;
         for range in self.world.ranges.borrow().iter() {
             if !kinds.contains(&range.kind) {
                 continue;
             }
-            let first = range.start.max(request.window.first.into());
+            let mut first = range.start.max(request.window.first.into());
             let end = range.end.min(bound);
-            let mut ends = vec![(first, end)];
-            for chunk in &self.chunks {
-                ends.push((first, end.min(chunk.target)));
-                ends.push((first.max(chunk.target + chunk.len), end));
-            }
-            let starts = ends.into_iter().filter_map(|(first, end)| {
+            // Up to each chunk, and behind the last.
+            for &(target, len) in chunks.iter().chain([&(end, 0)]) {
                 let lowest = first.next_multiple_of(align);
-                let highest = end.checked_sub(size)?;
-                let highest = highest - highest % align;
-                (lowest <= highest).then_some(if high { highest } else { lowest })
-            });
-            for start in starts.filter(|&start| self.is_free(start, size)) {
-                let better = found.is_none_or(|old| (start > old) == high);
-                found = if better { Some(start) } else { found };
+                let highest = end.min(target).checked_sub(size);
+                let highest = highest.map(|highest| highest - highest % align);
+                if let Some(highest) = highest.filter(|&highest| lowest <= highest) {
+                    let start = if high { highest } else { lowest };
+                    let better = found.is_none_or(|old| (start > old) == high);
+                    found = if better { Some(start) } else { found };
+                }
+                first = first.max(target + len);
             }
         }
         found

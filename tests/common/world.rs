@@ -123,6 +123,9 @@ pub(crate) struct World {
     pub(crate) heap_peak: Cell<usize>,
     /// Bytes of all chunks there ever were.
     pub(crate) granted: Cell<u64>,
+    /// How often the loader has taken heap memory in hand: once for each
+    /// record of a table that it reads or writes.
+    pub(crate) touches: Cell<usize>,
     /// Firmware services have ended: nothing may be asked any more.
     pub(crate) ended: Cell<bool>,
     pub(crate) reads: RefCell<Vec<Read>>,
@@ -148,6 +151,7 @@ impl World {
             heap: Cell::new(0),
             heap_peak: Cell::new(0),
             granted: Cell::new(0),
+            touches: Cell::new(0),
             ended: Cell::new(false),
             reads: RefCell::new(Vec::new()),
             started: RefCell::new(None),
@@ -260,12 +264,14 @@ impl Buffer {
 impl Deref for Buffer {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
+        count(&self.world.touches, 1);
         &self.bytes
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
+        count(&self.world.touches, 1);
         &mut self.bytes
     }
 }
