@@ -16,6 +16,7 @@ mod documents;
 mod efi;
 mod elf;
 mod flat;
+mod heavy;
 mod judge;
 mod memory;
 mod modules;
@@ -327,6 +328,7 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
         bad_packed::variants,
         sessions::variants,
         memory::variants,
+        heavy::variants,
     ] {
         list.extend(theme(payload)?);
     }
