@@ -53,19 +53,18 @@ impl FakeRelocator {
     }
 
     /// The address that suits a request in memory of these types before `bound`,
-    /// none of it in a chunk. Like GRUB it looks at one range at a time.
+    /// none of it in a chunk. Like GRUB it looks at one range at a time;
+    /// ranges of one type that touch are one, as firmware tells them.
     fn find(&self, request: &Request, kinds: &[u32], bound: u64) -> Option<u64> {
         let (size, align) = (u64::from(request.size), u64::from(request.align));
         let high = request.preference == Preference::High;
         let mut chunks: Vec<_> = self.chunks.iter().map(|c| (c.target, c.len)).collect();
         chunks.sort_unstable();
         let mut found: Option<u64> = None;
-        for range in self.world.ranges.borrow().iter() {
-            if !kinds.contains(&range.kind) {
-                continue;
-            }
-            let mut first = range.start.max(request.window.first.into());
-            let end = range.end.min(bound);
+        let ranges = kinds.iter().flat_map(|&kind| self.world.merged(&[kind]));
+        for (start, end) in ranges {
+            let mut first = start.max(request.window.first.into());
+            let end = end.min(bound);
             // Up to each chunk, and behind the last.
             for &(target, len) in chunks.iter().chain([&(end, 0)]) {
                 let lowest = first.next_multiple_of(align);
