@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Documents that name tests name those that there are.
 
-use super::{Expectation, Says, Variant, all};
-use crate::payload::Payload;
+use super::tests::list;
+use super::{Expectation, Says};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -31,10 +31,11 @@ fn classes(name: &str) -> Vec<String> {
 /// What each step of each session has to say.
 fn steps() -> BTreeMap<String, Vec<Says>> {
     let mut found = BTreeMap::new();
-    for variant in all(&Payload::dummy()).unwrap() {
-        if let Expectation::Session { steps, .. } = variant.expectation {
+    for variant in list() {
+        if let Expectation::Session { steps, .. } = &variant.expectation {
             for step in steps {
-                found.insert(format!("{}/{}", variant.name, step.name), step.says);
+                let name = format!("{}/{}", variant.name, step.name);
+                found.insert(name, step.says.clone());
             }
         }
     }
@@ -44,11 +45,7 @@ fn steps() -> BTreeMap<String, Vec<Says>> {
 #[test]
 fn the_table_of_defects_names_tests_that_exist_and_every_bad_image() {
     let text = read("docs/defects.md");
-    let variants: BTreeSet<String> = all(&Payload::dummy())
-        .unwrap()
-        .into_iter()
-        .map(|Variant { name, .. }| name)
-        .collect();
+    let variants: BTreeSet<&String> = list().iter().map(|variant| &variant.name).collect();
     let steps = steps();
     let mut named = BTreeSet::new();
     for name in quoted(&text) {

@@ -339,10 +339,17 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::sync::OnceLock;
+
+    /// The whole list, made once.
+    pub(super) fn list() -> &'static [Variant] {
+        static LIST: OnceLock<Vec<Variant>> = OnceLock::new();
+        LIST.get_or_init(|| all(&Payload::dummy()).unwrap())
+    }
 
     #[test]
     fn names_are_unique_and_plain() {
-        let list = all(&Payload::dummy()).unwrap();
+        let list = list();
         let names: BTreeSet<_> = list.iter().map(|variant| &variant.name).collect();
         assert_eq!(names.len(), list.len());
         for name in names {
@@ -367,7 +374,7 @@ mod tests {
 
     #[test]
     fn steps_of_a_session_are_unique() {
-        for variant in all(&Payload::dummy()).unwrap() {
+        for variant in list() {
             if let Expectation::Session { steps, rounds } = &variant.expectation {
                 let names: BTreeSet<_> = steps.iter().map(|step| &step.name).collect();
                 assert_eq!(names.len(), steps.len(), "{}", variant.name);
@@ -379,7 +386,7 @@ mod tests {
 
     #[test]
     fn scripts_end_with_boot_and_name_files_that_exist() {
-        for variant in all(&Payload::dummy()).unwrap() {
+        for variant in list() {
             assert_eq!(variant.script.last().map(String::as_str), Some("boot"));
             let files: BTreeSet<_> = variant.files.iter().map(|(name, _)| name).collect();
             assert_eq!(files.len(), variant.files.len(), "{}", variant.name);

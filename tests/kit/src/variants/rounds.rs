@@ -28,10 +28,11 @@ pub struct Rounds {
 /// (grub-core/lib/relocator.c).
 const BIOS_LOSS: u64 = 128;
 
-/// Copies of the firmware's map that GRUB loses in a search on UEFI, at most:
-/// one in each walk over the map, and one whenever its relocator looks for
-/// memory (grub-core/mmap/efi/mmap.c, grub-core/lib/efi/relocator.c).
-const EFI_MAPS: u64 = 5;
+/// Copies of the firmware's map that GRUB loses in a search on UEFI, on
+/// average: one in each walk over the map, and one whenever its relocator looks
+/// for memory, which may be twice (grub-core/mmap/efi/mmap.c,
+/// grub-core/lib/efi/relocator.c).
+const EFI_MAPS: u64 = 3;
 
 /// What GRUB's relocator is made of, for one chunk, in bytes.
 const EFI_LOSS: u64 = 1024;
