@@ -100,15 +100,20 @@ impl Machine {
         self.facts & fact != 0
     }
 
-    /// A BIOS has no boot services, and so no memory of theirs.
+    /// A BIOS has no boot services, and so no memory of theirs; there GRUB joins what touches.
     fn without_services(mut self, platform: Platform) -> Self {
-        if !platform.is_efi() {
-            for (_, _, kind) in &mut self.ranges {
-                if *kind == SERVICES {
-                    *kind = FREE;
-                }
+        if platform.is_efi() {
+            return self;
+        }
+        let mut joined: Vec<(u64, u64, u32)> = Vec::new();
+        for (start, end, kind) in self.ranges {
+            let kind = if kind == SERVICES { FREE } else { kind };
+            match joined.last_mut() {
+                Some(last) if last.1 == start && last.2 == kind => last.1 = end,
+                _ => joined.push((start, end, kind)),
             }
         }
+        self.ranges = joined;
         self
     }
 }
