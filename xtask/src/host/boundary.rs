@@ -229,7 +229,9 @@ impl Boundary {
         for args in odd {
             steps.push(Step::Module2(args.clone()));
             steps.push(Step::Multiboot2(args.clone()));
-            steps.push(loads::load());
+            // A line ends where a string is NULL.
+            let ends = [Some("/kernel"), Some("a"), None, Some("b")];
+            steps.push(Step::Multiboot2(some(4, &ends)));
             steps.push(Step::Module2(args));
             steps.push(module2(&["/module", &long]));
             steps.push(Step::Unload);

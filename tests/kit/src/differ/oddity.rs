@@ -228,6 +228,10 @@ oddities! {
     /// The screen has a palette.
     Palette: "C reserves no room for it (D20)",
         refused [], fails ["Crashed"], changes [];
+    /// Segments and sections are so many that it depends on their order whether
+    /// they are too many.
+    Scattered: "C bounds no work",
+        refused ["too many pieces"], fails MEMORY, changes [];
     /// Image, sections and modules need most of the memory.
     Large: "it depends on the order whether all find room",
         refused ["no free memory", "out of memory"], fails MEMORY, changes [];

@@ -5,6 +5,9 @@ use super::{Case, Chunk, Firmware, Kernel, N, Oddity, Start};
 
 const PAGE: N = 0x1000;
 
+/// Pieces of an image, above which our loader may find them too many.
+const MANY: usize = 200;
+
 /// The first address that is ever used.
 const FIRST: N = PAGE;
 
@@ -82,6 +85,8 @@ pub(super) fn read(kernel: &mut Kernel, case: &Case<'_>) {
     kernel.note(Oddity::MovesOverServices, none);
     let loose: N = kernel.loose.iter().map(|section| section.size as N).sum();
     let modules: N = case.modules.iter().map(|module| module.len() as N).sum();
+    let pieces = kernel.parts.len() + kernel.loose.len();
+    kernel.note(Oddity::Scattered, pieces > MANY);
     let largest = free.iter().map(|(start, end)| end - start).max();
     let needed = span + loose + modules + case.file.len() as N;
     kernel.note(Oddity::Large, needed > largest.unwrap_or(0) / 2);
