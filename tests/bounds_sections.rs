@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What section headers may cost: as `bounds.rs` has it for segments.
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::as_conversions,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "test code stops where it is surprised"
 )]

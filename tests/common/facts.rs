@@ -22,6 +22,8 @@ pub(crate) struct Facts {
     pub(crate) efi_map: Vec<u8>,
     /// Lengths that the map has grown to when it is asked for, last first.
     pub(crate) efi_map_grows: Vec<usize>,
+    /// How often boot services still refuse to end.
+    pub(crate) services_stay: usize,
 }
 
 /// ACPI's root pointers, with their checksums.
@@ -73,6 +75,7 @@ impl Facts {
             }),
             efi_map: (0..6 * 48).map(|i| i as u8 | 1).collect(),
             efi_map_grows: Vec::new(),
+            services_stay: 0,
         }
     }
 }

@@ -104,7 +104,12 @@ impl Platform for Fake {
             len: into.len(),
         };
         self.events.push(format!("read {}", file.name));
-        self.world.reads.borrow_mut().push(read);
+        let mut reads = self.world.reads.borrow_mut();
+        if self.world.cut_at.get() == Some(reads.len()) {
+            self.world.failed.set(Some("short read"));
+            file.stored.readable = offset.0 as usize + into.len() / 2;
+        }
+        reads.push(read);
         let Stored {
             bytes, readable, ..
         } = &file.stored;
@@ -130,6 +135,9 @@ impl Platform for Fake {
     }
 
     fn memory_map(&mut self, which: MemoryMap) -> Outcome<Buffer> {
+        if self.world.map_grows.get() {
+            self.world.take_page();
+        }
         let bytes = self.world.map(which);
         let mut buffer = Buffer::new(&self.world, bytes.len())?;
         buffer.copy_from_slice(&bytes);
@@ -229,6 +237,10 @@ impl Platform for Fake {
 
     fn end_services(&mut self, into: &mut [u8]) -> Outcome<Option<EfiMap>> {
         self.world.call("end of services")?;
+        if let Some(left) = self.facts.services_stay.checked_sub(1) {
+            self.facts.services_stay = left;
+            return Err(self.world.grub_error("services stay"));
+        }
         if let Some(grown) = self.facts.efi_map_grows.pop() {
             self.facts.efi_map.resize(grown, 0x77);
         }

@@ -115,6 +115,9 @@ pub(crate) struct World {
     /// Name of the call that failed on purpose.
     pub(crate) failed: Cell<Option<&'static str>>,
     pub(crate) pending: RefCell<Option<Fault>>,
+    /// Number of the read that gives half of what it should, and behind which
+    /// its file ends.
+    pub(crate) cut_at: Cell<Option<usize>>,
     buffers: Cell<usize>,
     pub(crate) files: Cell<usize>,
     pub(crate) relocators: Cell<usize>,
@@ -131,6 +134,8 @@ pub(crate) struct World {
     pub(crate) reads: RefCell<Vec<Read>>,
     pub(crate) started: RefCell<Option<Started>>,
     pub(crate) ranges: RefCell<Vec<Range>>,
+    /// Firmware takes another page for itself each time the map is read.
+    pub(crate) map_grows: Cell<bool>,
     pub(crate) finds: Cell<Finds>,
     pub(crate) low: RefCell<Option<Low>>,
     /// Bytes that GRUB's relocator keeps for good: it finds room for them
@@ -145,6 +150,7 @@ impl World {
             fail_at: Cell::new(None),
             failed: Cell::new(None),
             pending: RefCell::new(None),
+            cut_at: Cell::new(None),
             buffers: Cell::new(0),
             files: Cell::new(0),
             relocators: Cell::new(0),
@@ -156,6 +162,7 @@ impl World {
             reads: RefCell::new(Vec::new()),
             started: RefCell::new(None),
             ranges: RefCell::new(ranges.to_vec()),
+            map_grows: Cell::new(false),
             finds: Cell::new(Finds::Direct),
             low: RefCell::new(None),
             lost: Cell::new(0),
@@ -179,6 +186,23 @@ impl World {
             return Err(self.grub_error(name));
         }
         Ok(())
+    }
+
+    /// Firmware takes a page for itself, in the middle of the largest free
+    /// range: far from all small kernels and their modules.
+    pub(crate) fn take_page(&self) {
+        let mut ranges = self.ranges.borrow_mut();
+        let free = ranges.iter().enumerate().filter(|(_, r)| r.kind == FREE);
+        let largest = free.max_by_key(|(_, r)| r.end - r.start);
+        let (index, &Range { start, end, .. }) = largest.expect("free memory");
+        let middle = (start + end) / 2;
+        let middle = middle - middle % 0x1000;
+        let split = [
+            range(start, middle, FREE),
+            range(middle, middle + 0x1000, RESERVED),
+            range(middle + 0x1000, end, FREE),
+        ];
+        ranges.splice(index..=index, split);
     }
 
     /// Sets GRUB's error.
