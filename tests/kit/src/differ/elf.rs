@@ -100,7 +100,9 @@ pub(super) fn read(kernel: &mut Kernel, case: &Case<'_>) {
     let first_is_good = sections.at != 0 && first.is_good(section_len, file);
     let names = fields.get(0, [(50, 2), (62, 2)]);
     let asked = programs.count == ELSEWHERE || sections.count == 0 || names == ELSEWHERE;
-    let cut = sections.at != 0 && sections.at + section_len > file.len() as N;
+    // No file is read behind 4 GiB.
+    let end = sections.at + section_len;
+    let cut = sections.at != 0 && end > file.len() as N && end >> 32 == 0;
     kernel.note(Oddity::SectionZeroCut, asked && cut && !case.sized);
     if programs.count == ELSEWHERE {
         kernel.note(Oddity::ManyPrograms, true);
