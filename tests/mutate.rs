@@ -17,8 +17,8 @@ use common::images::{self, BASE, CLASSES, LOW_BASE, keeping, relocatable, with_s
 use mb2::params::Firmware;
 use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::Numbering;
+use mb2_testkit::random::{Random, mutate};
 use oracle::machine::Plan;
-use oracle::mutator::{Random, mutate};
 use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
@@ -93,7 +93,7 @@ fn watch() -> Sender<u32> {
 /// Calls `judge` with changed seeds, and says which one surprised it; how many
 /// of them it took for good ones.
 fn run(seeds: &[Vec<u8>], runs: u32, judge: impl Fn(&[u8], &mut Random) -> bool) -> u32 {
-    let mut random = Random(0x6d62_3200_7465_7374);
+    let mut random = Random::of(0x6d62_3200_7465_7374);
     for seed in seeds {
         assert!(judge(seed, &mut random));
     }
@@ -101,9 +101,9 @@ fn run(seeds: &[Vec<u8>], runs: u32, judge: impl Fn(&[u8], &mut Random) -> bool)
     let alive = watch();
     for number in 0..runs {
         alive.send(number).unwrap();
-        let seed = random.below(seeds.len());
+        let seed = random.index(seeds.len());
         let mut file = seeds[seed].clone();
-        mutate(&mut file, &mut random);
+        mutate(&mut file, &mut random, BASE);
         let judged = std::panic::AssertUnwindSafe(|| judge(&file, &mut random));
         match std::panic::catch_unwind(judged) {
             Ok(loaded) => good += u32::from(loaded),
@@ -152,11 +152,11 @@ fn kernels_beside_boot_services() {
 #[test]
 fn sessions_of_several_commands_that_fail_anywhere() {
     let seeds = [seeds(BASE, |h| h), seeds(LOW_BASE, keeping)].concat();
-    let mut random = Random(0x7365_7373_696f_6e73);
+    let mut random = Random::of(0x7365_7373_696f_6e73);
     for number in 0..4000 {
-        let mut file = seeds[random.below(seeds.len())].clone();
+        let mut file = seeds[random.index(seeds.len())].clone();
         if number % 2 == 0 {
-            mutate(&mut file, &mut random);
+            mutate(&mut file, &mut random, BASE);
         }
         file.extend(random.bytes(SCRIPT_LEN));
         let (file, script) = Script::split(&file);
@@ -178,7 +178,7 @@ fn headers_elf_files_and_address_tags_by_themselves() {
 
 /// Makes values of random bytes.
 fn values<T: for<'a> Arbitrary<'a>>(count: u32, len: usize) -> impl Iterator<Item = T> {
-    let mut random = Random(0x7661_6c75_6573_0000);
+    let mut random = Random::of(0x7661_6c75_6573_0000);
     (0..count).map(move |_| {
         let bytes = random.bytes(len);
         T::arbitrary(&mut Unstructured::new(&bytes)).unwrap()

@@ -9,8 +9,9 @@ mod common;
 mod oracle;
 
 use arbitrary::{Arbitrary, Unstructured};
+use common::images::BASE;
 use libfuzzer_sys::{Corpus, fuzzer_mutate};
-use oracle::mutator::{Random, mend, mutate};
+use mb2_testkit::random::{Random, mend, mutate};
 use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
@@ -73,7 +74,7 @@ pub const LOAD_LEN: usize = SCRIPT_LEN;
 /// Numbers that a loader reads are changed more often than bytes that it only
 /// copies, and most checksums are put right.
 pub fn change(data: &mut [u8], [size, max]: [usize; 2], behind: usize, seed: u32) -> usize {
-    let mut random = Random(seed.into());
+    let mut random = Random::of(seed.into());
     let mut file = data[..size].to_vec();
     let mut tail = file.split_off(size.saturating_sub(behind));
     tail.resize(behind, 0);
@@ -92,7 +93,7 @@ pub fn change(data: &mut [u8], [size, max]: [usize; 2], behind: usize, seed: u32
                 mend(&mut file);
             }
         }
-        _ => mutate(&mut file, &mut random),
+        _ => mutate(&mut file, &mut random, BASE),
     }
     file.truncate(room);
     file.extend(tail);

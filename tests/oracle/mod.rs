@@ -13,7 +13,6 @@
 )]
 
 pub(crate) mod machine;
-pub(crate) mod mutator;
 pub(crate) mod parts;
 pub(crate) mod script;
 pub(crate) mod start;

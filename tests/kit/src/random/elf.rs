@@ -2,7 +2,7 @@
 //! ELF files that numbers choose.
 
 use super::header::{Entries, header};
-use super::{Draft, Ground, Random};
+use super::{Ground, Random};
 use crate::bytes::{noise, put};
 use crate::error::Result;
 use crate::image::{
@@ -13,7 +13,7 @@ use crate::image::{
 /// Where kernels that live above their physical addresses are linked.
 const HIGH_HALF: [u64; 2] = [0xc000_0000, 0xffff_ffff_8000_0000];
 
-pub(super) fn draft(random: &mut Random, ground: &Ground, class: Class) -> Result<Draft> {
+pub(super) fn file(random: &mut Random, ground: &Ground, class: Class) -> Result<Vec<u8>> {
     let mut image = ImageBuilder::new(class);
     image.kind = random.pick(&[ET_EXEC, ET_EXEC, ET_DYN]);
     let first = u64::from(ground.base + 0x10 * random.below(0x4000));
@@ -28,15 +28,14 @@ pub(super) fn draft(random: &mut Random, ground: &Ground, class: Class) -> Resul
     };
     let header = header(random, ground, &entries).build();
     let place = 8 * random.below(0x10) as usize;
-    let outside = random.one_in(8);
-    match outside {
-        true => image.raw.push((0x800, header.clone())),
+    match random.one_in(8) {
+        true => image.raw.push((0x800, header)),
         false => put(&mut image.segments[0].data, place, &header),
     }
     let start = &mut image.segments[0];
     start.mem_len = start.mem_len.max(start.data.len() as u64);
 
-    let target = &image.segments[random.below(image.segments.len() as u32) as usize];
+    let target = &image.segments[random.index(image.segments.len())];
     image.entry = target.vaddr + u64::from(random.below(target.mem_len.max(1) as u32));
     if random.one_in(6) {
         random.shuffle(&mut image.segments);
@@ -46,7 +45,7 @@ pub(super) fn draft(random: &mut Random, ground: &Ground, class: Class) -> Resul
         sections(random, &mut image);
     }
     shape(random, &mut image);
-    finish(&image, outside, &header)
+    Ok(image.build()?.bytes)
 }
 
 /// Adds loadable segments, apart and upwards; returns where the last one ends.
@@ -156,32 +155,4 @@ fn shape(random: &mut Random, image: &mut ImageBuilder) {
             names: random.one_in(2),
         };
     }
-}
-
-fn finish(image: &ImageBuilder, outside: bool, header: &[u8]) -> Result<Draft> {
-    let built = image.build()?;
-    let class = image.class;
-    let stride = image.phdr_stride.unwrap_or(class.phdr_len());
-    let mut draft = Draft {
-        file: built.bytes,
-        numbers: Vec::new(),
-    };
-    draft.add(16, class.ehdr_len() - 16, 2);
-    draft.add(built.phdr_offset, image.segments.len() * stride, 4);
-    let at = match outside {
-        true => Some(0x800),
-        false => draft
-            .file
-            .windows(16)
-            .position(|part| part == &header[..16])
-            .map(|at| at as u64),
-    };
-    if let Some(at) = at {
-        draft.add(at, header.len(), 4);
-    }
-    if built.shdr_offset > 0 {
-        let stride = image.shdr_stride.unwrap_or(class.shdr_len());
-        draft.add(built.shdr_offset, built.section_offsets.len() * stride, 4);
-    }
-    Ok(draft)
 }

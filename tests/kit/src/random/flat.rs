@@ -2,12 +2,12 @@
 //! Flat files that numbers choose.
 
 use super::header::{Entries, header};
-use super::{Draft, Ground, Random};
+use super::{Ground, Random};
 use crate::bytes::noise;
 use crate::header::Tag;
 use crate::image::FlatBuilder;
 
-pub(super) fn draft(random: &mut Random, ground: &Ground) -> Draft {
+pub(super) fn file(random: &mut Random, ground: &Ground) -> Vec<u8> {
     let base = ground.base + 8 * random.below(0x8000);
     let len = 0x400 + random.below(0x5000);
     let entries = Entries {
@@ -16,7 +16,6 @@ pub(super) fn draft(random: &mut Random, ground: &Ground) -> Draft {
     };
     let entry = Tag::Entry(base + random.below(entries.span));
     let header = header(random, ground, &entries).tag(entry);
-    let header_len = header.build().len() + 24;
     let mut flat = FlatBuilder::new(header, base).part(0, noise(random.next(), len as usize));
     flat.header_offset = 8 * random.below(0x20);
     if random.one_in(3) {
@@ -31,10 +30,5 @@ pub(super) fn draft(random: &mut Random, ground: &Ground) -> Draft {
         let loaded = len - flat.load_offset;
         flat.mem_len = Some(loaded + random.pick(&[0, 1, 0x100, 0x3456, 0x1_0000]));
     }
-    let mut draft = Draft {
-        file: flat.build(),
-        numbers: Vec::new(),
-    };
-    draft.add(flat.header_offset.into(), header_len, 4);
-    draft
+    flat.build()
 }

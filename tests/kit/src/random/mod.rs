@@ -7,14 +7,23 @@ mod elf;
 mod flat;
 mod header;
 
+pub use damage::{mend, mutate};
+
 use crate::error::Result;
 use crate::image::Class;
 
-/// A sequence of numbers that its seed decides.
+/// A sequence of numbers that its seed decides (a linear congruence), the same
+/// everywhere.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
+    /// The sequence of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The sequence number `index` of a family.
     #[must_use]
     pub fn new(seed: u64, index: u64) -> Self {
@@ -33,9 +42,19 @@ impl Random {
         self.0 >> 33
     }
 
-    /// A number below `end`, which is not 0.
+    /// A number below `end`, or 0.
     pub fn below(&mut self, end: u32) -> u32 {
-        (self.next() % u64::from(end)) as u32
+        self.index(end as usize) as u32
+    }
+
+    /// The index of one of `count` things, or 0.
+    pub fn index(&mut self, count: usize) -> usize {
+        self.next() as usize % count.max(1)
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
     }
 
     /// True once in `times`.
@@ -45,13 +64,13 @@ impl Random {
 
     /// One of a list that is not empty.
     pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u32) as usize]
+        list[self.index(list.len())]
     }
 
     /// Brings a list into another order.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for end in (1..list.len()).rev() {
-            list.swap(end, self.below(end as u32 + 1) as usize);
+            list.swap(end, self.index(end + 1));
         }
     }
 }
@@ -65,34 +84,20 @@ pub struct Ground {
     pub efi64: bool,
 }
 
-/// A file, and where its numbers are: positions and widths.
-struct Draft {
-    file: Vec<u8>,
-    numbers: Vec<(usize, usize)>,
-}
-
-impl Draft {
-    fn add(&mut self, start: u64, len: usize, width: usize) {
-        let start = start as usize;
-        let places = (start..start + len).step_by(width).map(|at| (at, width));
-        self.numbers.extend(places);
-    }
-}
-
 /// A kernel file; in two of three nothing is wrong on purpose.
 ///
 /// # Errors
 ///
 /// [`crate::Error::Image`] if the numbers contradict each other.
 pub fn kernel(random: &mut Random, ground: &Ground) -> Result<Vec<u8>> {
-    let draft = match random.below(4) {
-        0 => flat::draft(random, ground),
-        n => elf::draft(random, ground, [Class::Elf32, Class::Elf64][n as usize % 2])?,
+    let mut file = match random.below(4) {
+        0 => flat::file(random, ground),
+        n => elf::file(random, ground, [Class::Elf32, Class::Elf64][n as usize % 2])?,
     };
-    Ok(match random.one_in(3) {
-        true => damage::apply(draft, random),
-        false => draft.file,
-    })
+    if random.one_in(3) {
+        mutate(&mut file, random, ground.base);
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
