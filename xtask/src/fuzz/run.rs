@@ -223,7 +223,13 @@ pub(super) fn again(target: Target, built: &Path, file: &Path) -> Result<bool> {
 fn smaller(target: Target, built: &Path, file: &Path) -> Option<PathBuf> {
     let step = ui::step(format!("making the finding of {} smaller", target.name()));
     let small = file.with_file_name(format!("small-{}", file.file_name()?.to_str()?));
-    let mut command = start(target, built);
+    let one = start(target, built);
+    // It has no limit for all its tries together.
+    let mut command = Command::new("timeout");
+    command.arg(MINIMISE.to_string()).arg(one.get_program());
+    command
+        .args(one.get_args())
+        .env("ASAN_OPTIONS", "symbolize=0");
     command
         .args(["-minimize_crash=1", &format!("-max_total_time={MINIMISE}")])
         .arg(format!("-exact_artifact_path={}", small.display()))
