@@ -128,6 +128,15 @@ impl KernelSpec {
         }
     }
 
+    /// The same without sections, which takes no more memory than its segments.
+    #[must_use]
+    pub fn bare(class: Class) -> Self {
+        Self {
+            sections: false,
+            ..Self::elf(class)
+        }
+    }
+
     /// A flat file at [`BASE`].
     #[must_use]
     pub fn flat(flat: Flat) -> Self {

@@ -302,9 +302,10 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             session(&name, bad, places, payload)
         };
         list.push(session_of("elf", bad, Cost::Searches(1))?);
-        let mut bad = damaged(&SECTIONS, &fixed, "", payload)?;
+        let bare = KernelSpec::bare(class);
+        let mut bad = damaged(&SECTIONS, &bare, "", payload)?;
         if class == Class::Elf64 {
-            bad.extend(damaged(&WIDE_SECTIONS, &fixed, "", payload)?);
+            bad.extend(damaged(&WIDE_SECTIONS, &bare, "", payload)?);
         }
         list.push(session_of("sections", bad, Cost::Memory)?);
     }

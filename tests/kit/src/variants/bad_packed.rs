@@ -42,7 +42,7 @@ pub(super) fn sized(mut file: Vec<u8>, size: u32) -> Vec<u8> {
 }
 
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
-    let elf = KernelSpec::elf(Class::Elf64).build(payload)?.bytes;
+    let elf = KernelSpec::bare(Class::Elf64).build(payload)?.bytes;
     let flat = KernelSpec::flat(Flat {
         load_end: true,
         ..Flat::default()

@@ -35,7 +35,7 @@ fn pages(image: &ImageBuilder) -> u64 {
 
 /// The good kernel in parts.
 fn kernel(payload: &Payload) -> Result<ImageBuilder> {
-    Ok(KernelSpec::elf(Class::Elf64).elf_builder(payload)?.0)
+    Ok(KernelSpec::bare(Class::Elf64).elf_builder(payload)?.0)
 }
 
 /// What is refused before anything is placed costs nothing at all.
@@ -87,7 +87,7 @@ fn loaded(payload: &Payload) -> Result<Variant> {
             align: 0x1000,
             preference: 2,
         }),
-        ..KernelSpec::elf(Class::Elf32)
+        ..KernelSpec::bare(Class::Elf32)
     };
     let (movable, expected) = movable.elf_builder(payload)?;
     let span = u64::from(expected.span).div_ceil(PAGE);
@@ -131,7 +131,7 @@ fn failing(payload: &Payload) -> Result<Variant> {
     let section = image.clone().section(Section::loose(".x", vec![1; 9]));
     let section = section.patch(Patch::Shdr(1, Shdr::AddrAlign, 3));
     let packed = damaged(xz(&image.build()?.bytes)?);
-    let console = KernelSpec::elf(Class::Elf64).tag(Tag::Console(1));
+    let console = KernelSpec::bare(Class::Elf64).tag(Tag::Console(1));
     let module = damaged(xz(&noise(98, 100_000))?);
     let session = Session::new("memory-failing", payload)?
         .commands(&["insmod xzio"])

@@ -13,6 +13,9 @@ impl Version {
     /// without a section table.
     pub const SECTION_TABLE_NEEDED: Self = Self(2, 12);
 
+    /// The first whose heap asks the firmware for more when it is full.
+    pub const HEAP_GROWS: Self = Self(2, 12);
+
     /// The first whose hand-over on 64-bit UEFI brings page tables of its own.
     pub const OWN_PAGE_TABLES: Self = Self(2, 14);
 

@@ -35,7 +35,7 @@ const BIOS_LOSS: u64 = 128;
 const EFI_MAPS: u64 = 3;
 
 /// What GRUB's relocator is made of, for one chunk, in bytes.
-const EFI_LOSS: u64 = 1024;
+const EFI_LOSS: u64 = 1280;
 
 /// Numbers of one count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

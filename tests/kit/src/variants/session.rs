@@ -102,7 +102,7 @@ impl Session {
     pub(super) fn new(name: &str, payload: &Payload) -> Result<Self> {
         Ok(Self::of(Variant::of(
             name,
-            &KernelSpec::elf(Class::Elf64),
+            &KernelSpec::bare(Class::Elf64),
             payload,
         )?))
     }

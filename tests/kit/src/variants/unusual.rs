@@ -162,6 +162,7 @@ static CHANGES: [(&str, bool, Change); 26] = [
         image.patches.push(patch);
     }),
     ("section-table-first", true, |image, expected| {
+        image.sections.clear();
         loose(image, expected, Section::loose(".late", noise(30, 900)));
         image.patches.push(Patch::Ehdr(Ehdr::ShOff, 0x400));
         // The builder's own table, which has three entries, is copied there.
