@@ -115,8 +115,10 @@ fn show_stack(work: &Path, stock: &Stock) -> Result<()> {
     for (what, path) in [("stack", linked), ("stack of GRUB's own module", own)] {
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let ways = stack::ways(&object::File::parse(&*bytes)?)?;
-        let deepest = ways.first().context("no function was found")?;
+        let (deepest, others) = ways.split_first().context("no function was found")?;
         println!("{what}: {deepest}");
+        let others: Vec<String> = others.iter().map(stack::Way::sum).collect();
+        println!("  from other entries: {}", others.join(", "));
     }
     Ok(())
 }

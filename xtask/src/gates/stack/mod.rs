@@ -38,6 +38,12 @@ impl Way {
     pub(crate) fn depth(&self) -> i64 {
         self.0.iter().map(|(_, bytes)| bytes).sum()
     }
+
+    /// Its first function and its depth.
+    pub(crate) fn sum(&self) -> String {
+        let first = self.0.first().map_or("?", |(name, _)| name);
+        format!("{first} {}", self.depth())
+    }
 }
 
 impl Display for Way {
