@@ -214,6 +214,8 @@ connect (void)
 
 /* --- UEFI --- */
 
+static int booting;
+
 #ifdef GRUB_MACHINE_EFI
 
 grub_efi_system_table_t *grub_efi_system_table = (void *) 0x3fee018;
@@ -229,16 +231,15 @@ grub_efi_mmap_iterate (grub_memory_hook_t hook, void *data, int avoid_services)
 }
 
 /* The firmware's own map: six descriptors, more after each growth.  It grows
-   while memory is reserved for it.  */
+   while "boot" reserves memory for it.  */
 #define DESCRIPTOR_SIZE 48
 #define PAGE_SIZE 0x1000
 static grub_efi_uintn_t map_size = 6 * DESCRIPTOR_SIZE;
-static int asked;
 
 void
 fake_map_changes (void)
 {
-  if (!asked || !fake_job.efi_map_grows)
+  if (!booting || !fake_job.efi_map_grows)
     return;
   fake_job.efi_map_grows--;
   map_size += 1200 * DESCRIPTOR_SIZE;
@@ -248,7 +249,6 @@ grub_efi_uintn_t
 grub_efi_find_mmap_size (void)
 {
   fake_needs_services ("memory map");
-  asked = 1;
   return ALIGN_UP (map_size + PAGE_SIZE, PAGE_SIZE);
 }
 
@@ -313,6 +313,7 @@ fake_boot (void)
   if (!boot_hook)
     return grub_error (GRUB_ERR_NO_KERNEL,
 		       N_("you need to load the kernel first"));
+  booting = 1;
   return boot_hook ();
 }
 
