@@ -19,6 +19,7 @@ use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::Numbering;
 use mb2_testkit::random::{Random, mutate};
 use oracle::machine::Plan;
+use oracle::memory::Memory;
 use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
@@ -199,6 +200,12 @@ fn address_tags_of_all_numbers() {
         good += u32::from(parts::flat(&flat));
     }
     assert!(good > 2000, "{good}");
+}
+
+#[test]
+fn memory_maps_of_all_sorts() {
+    let good = values::<Memory>(1500, 250).filter(Memory::check).count();
+    assert!(good > 100, "{good}");
 }
 
 #[test]

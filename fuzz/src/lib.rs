@@ -12,6 +12,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use common::images::BASE;
 use libfuzzer_sys::{Corpus, fuzzer_mutate};
 use mb2_testkit::random::{Random, mend, mutate};
+use oracle::memory::Memory;
 use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
@@ -54,6 +55,17 @@ pub fn information(bytes: &[u8]) -> Corpus {
     };
     match checked {
         Ok(()) => Corpus::Keep,
+        Err(_) => Corpus::Reject,
+    }
+}
+
+/// Looks for a place in memory.
+pub fn placement(bytes: &[u8]) -> Corpus {
+    match Memory::arbitrary(&mut Unstructured::new(bytes)) {
+        Ok(memory) => {
+            memory.check();
+            Corpus::Keep
+        }
         Err(_) => Corpus::Reject,
     }
 }

@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod machine;
+pub(crate) mod memory;
 pub(crate) mod parts;
 pub(crate) mod script;
 pub(crate) mod start;

@@ -49,6 +49,8 @@ pub(crate) enum Target {
     Elf,
     /// The address tag of flat files.
     Flat,
+    /// Free memory and the choice of a place.
+    Placement,
     /// The boot information and its writer.
     Information,
     /// Sessions of several commands on a fake machine.
@@ -61,6 +63,7 @@ impl Target {
             Self::Header => "header",
             Self::Elf => "elf",
             Self::Flat => "flat",
+            Self::Placement => "placement",
             Self::Information => "information",
             Self::Load => "load",
         }
@@ -72,6 +75,7 @@ impl Target {
             Self::Header => seeds::WINDOW + 0x1000,
             Self::Elf | Self::Load => seeds::LONGEST + seeds::SCRIPT_LEN,
             Self::Flat => 64,
+            Self::Placement => 0x400,
             Self::Information => 0x1000,
         }
     }

@@ -55,7 +55,12 @@ pub(super) fn make() -> Result<()> {
     seeds.whole("xen", &xen);
     for number in 0..16 {
         let bytes = noise(number, 64 << (number % 5));
-        seeds.add(Target::Information, format!("noise-{number}"), bytes);
+        seeds.add(
+            Target::Information,
+            format!("noise-{number}"),
+            bytes.clone(),
+        );
+        seeds.add(Target::Placement, format!("noise-{number}"), bytes);
         seeds.add(Target::Flat, format!("noise-{number}"), noise(number, 40));
     }
     seeds.write()?;
