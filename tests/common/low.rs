@@ -71,18 +71,20 @@ impl Low {
         NonNull::slice_from_raw_parts(start, len)
     }
 
-    /// Tells whether the first `len` bytes were never written but where they
-    /// were handed out.
-    pub(crate) fn is_untouched(&mut self, len: usize) -> bool {
+    /// Tells whether nothing was written but where it was handed out: before,
+    /// between, and some way behind.
+    pub(crate) fn is_untouched(&mut self) -> bool {
         let mut used = self.1.clone();
         used.sort_unstable();
-        // SAFETY: shorter than the area; the borrow keeps others from asking
+        let ends = used.iter().map(|(start, len)| start + len);
+        let end = ends.max().unwrap_or(0) + ZEROES.len();
+        used.push((end, 0));
+        // SAFETY: no longer than the area; the borrow keeps others from asking
         // for it, and zeroes are bytes.
-        let bytes = unsafe { std::slice::from_raw_parts(self.0.0.as_ptr(), len.min(LEN)) };
+        let bytes = unsafe { std::slice::from_raw_parts(self.0.0.as_ptr(), end.min(LEN)) };
         let mut at = 0;
-        used.push((len, 0));
         used.iter().all(|&(start, len)| {
-            let gap = bytes.get(at..start).unwrap_or_default();
+            let gap = bytes.get(at..start.min(LEN)).unwrap_or_default();
             at = at.max(start + len);
             gap.chunks(ZEROES.len())
                 .all(|some| some == &ZEROES[..some.len()])

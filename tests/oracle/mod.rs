@@ -28,9 +28,6 @@ use crate::common::{Fake, Stored};
 use mb2::error::Kind;
 use std::rc::Rc;
 
-/// Memory that machines have at its real address, in bytes.
-const MEMORY: usize = 0x80_0000;
-
 /// A kernel that is loaded, as the reference sees it.
 pub(crate) struct Loaded {
     pub(crate) meaning: Meaning,
@@ -264,7 +261,7 @@ impl Judge {
                 }
                 self.fake.world.ended.set(false);
                 if let Some(low) = self.fake.world.low.borrow_mut().as_mut() {
-                    assert!(low.is_untouched(MEMORY), "written beside the chunks");
+                    assert!(low.is_untouched(), "written beside the chunks");
                 }
                 true
             }

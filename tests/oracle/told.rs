@@ -13,8 +13,8 @@ use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::{Class, Section};
 use std::sync::LazyLock;
 
-/// Bytes that live as long as firmware's tables do.
-static TABLES: LazyLock<Vec<u8>> = LazyLock::new(|| noise(0x7ab1e5, 0x1000));
+/// Bytes that live as long as firmware's tables do; modules have some of them.
+static TABLES: LazyLock<Vec<u8>> = LazyLock::new(|| noise(0x7ab1e5, 0x2000));
 
 fn table(start: u8, len: u16) -> &'static [u8] {
     &TABLES[usize::from(start)..][..usize::from(len) % 0xf00]
@@ -75,7 +75,8 @@ impl Much {
         assert!(judge.multiboot2(&stored(&kernel), &words));
         for (len, line) in self.modules.iter().take(40) {
             let line = line.replace('\0', "");
-            assert!(judge.module2(&stored(&noise(1, usize::from(*len))), &["/module", &line]));
+            let bytes = &TABLES[..usize::from(*len) % TABLES.len()];
+            assert!(judge.module2(&stored(bytes), &["/module", &line]));
         }
         if !judge.fake.facts.efi_map_grows.is_empty() {
             // A map that outgrows its room leaves the chunk that was too small.
