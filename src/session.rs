@@ -7,7 +7,7 @@ use crate::error::{Kind, Outcome};
 use crate::info::{ElfSections, Writer};
 use crate::params::{Firmware, LoadParams};
 use crate::plan::image;
-use crate::plan::placement::{self, FreeMemory, Request};
+use crate::plan::placement::{self, FreeMemory, ONE_MIB, Request};
 use crate::platform::{MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
 use crate::units::{PhysAddr, Span, index};
@@ -241,8 +241,25 @@ impl<P: Platform> Memory<P> {
     ///
     /// [`Kind::Scattered`], for memory without a choice [`Kind::NotFree`], and
     /// what GRUB refuses.
-    #[inline(never)] // as above
     pub fn try_place(
+        &mut self,
+        platform: &mut P,
+        request: &Request,
+        whose: Whose,
+    ) -> Outcome<Option<PhysAddr>> {
+        // Memory of boot services last: the firmware's page tables lie in it,
+        // are still in use when GRUB moves the chunks, and often read-only.
+        if platform.machine().firmware != Firmware::Bios && !request.is_fixed() {
+            let target = self.place_once(platform, request, Whose::Other)?;
+            if target.is_some() || self.spoiled {
+                return Ok(target);
+            }
+        }
+        self.place_once(platform, request, whose)
+    }
+
+    #[inline(never)] // as above
+    fn place_once(
         &mut self,
         platform: &mut P,
         request: &Request,
@@ -266,7 +283,8 @@ impl<P: Platform> Memory<P> {
             self.relocator
                 .alloc_at(PhysAddr(request.window.first), request.size)
         } else {
-            let Some(planned) = free.place(request, platform.machine().firmware) else {
+            let firmware = platform.machine().firmware;
+            let Some(planned) = free.place(request, firmware) else {
                 return Ok(None);
             };
             // The planned address if GRUB can do it, else what GRUB finds
@@ -274,13 +292,13 @@ impl<P: Platform> Memory<P> {
             let exactly = Request::fixed(planned, request.size);
             // UEFI's map has entries that touch. What crosses from one into
             // the next GRUB would put somewhere else, and for a place that it
-            // does not find it keeps the memory that it took for the bytes.
-            let target = if platform.machine().firmware == Firmware::Bios
-                || placement::in_one_entry(&map, &exactly.window)
-            {
-                self.relocator.alloc_in(&exactly, whose)
-            } else {
-                self.relocator.alloc_at(planned, request.size)
+            // does not find it keeps the memory that it took for the bytes. So
+            // it is told the address; below 1 MiB it would take bytes from the
+            // top of memory for that.
+            let told = firmware != Firmware::Bios && planned.0 >= ONE_MIB;
+            let target = match told {
+                true => self.relocator.alloc_at(planned, request.size),
+                false => self.relocator.alloc_in(&exactly, whose),
             };
             target.or_else(|_| {
                 platform.forget_error();

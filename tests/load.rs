@@ -149,21 +149,31 @@ fn boot_services_memory_is_free_for_an_image_that_ends_them() {
 }
 
 #[test]
+fn boot_services_memory_is_the_last_choice() {
+    // Their page tables lie in it, and are in use until the jump.
+    let tag = relocatable(0x180_0000, 0x280_0000, 0x1000, 2);
+    let below = (0x200_0000 - SPAN) & !0xfff;
+    lies_at(Fake::efi64(), tag.clone(), below);
+    lies_at(Fake::efi32(), tag, below);
+    let tag = relocatable(0x200_0000, 0x400_0000, 0x1000, 1);
+    lies_at(Fake::efi64(), tag, 0x300_0000);
+}
+
+#[test]
 fn a_border_in_the_map_costs_no_memory() {
     let mut fake = Fake::efi64();
     // Boot services' memory and a page of free memory behind it.
     let mut ranges = fake.world.ranges.borrow().clone();
     (ranges[3].end, ranges[3].kind) = (0x280_1000, FREE);
     fake.world.ranges.replace(ranges);
-    // The highest place lies across the border, where GRUB finds none by
-    // itself.
-    let tag = relocatable(0x180_0000, 0x280_1000, 0x1000, 2);
+    // The only place lies across the border, where GRUB finds none by itself.
+    let tag = relocatable(0x280_1000 - SPAN, 0x280_1000, 1, 2);
     let header = HeaderBuilder::new().tag(tag);
     let file = images::bytes(&images::elf(Class::Elf64, &header));
     fake.load(&file).unwrap();
     assert_eq!(fake.world.lost.get(), 0);
     let loaded = fake.loaded.as_ref().unwrap().kernel.loaded;
-    assert_eq!(loaded.load_base, (0x280_1000 - SPAN) & !0xfff);
+    assert_eq!(loaded.load_base, 0x280_1000 - SPAN);
     assert!(fake.balanced());
 }
 

@@ -26,7 +26,7 @@ const TRAMPOLINE: Span = Span {
 const TRAMPOLINE_LEN: u32 = 0x200;
 
 /// On a BIOS, memory below this is the last choice.
-const ONE_MIB: u32 = 1 << 20;
+pub const ONE_MIB: u32 = 1 << 20;
 
 /// Something that needs memory, and where it may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,12 +134,6 @@ pub fn entries(map: &[u8]) -> impl Iterator<Item = (Span, u32)> + '_ {
         let span = Span::clip(u64_at(entry, 0), u64_at(entry, 8))?;
         Some((span, u32_at(entry, 16)))
     })
-}
-
-/// Tells whether one available entry of a memory map holds all of `span`.
-#[must_use]
-pub fn in_one_entry(map: &[u8], span: &Span) -> bool {
-    entries(map).any(|(entry, kind)| kind == AVAILABLE && entry.contains(span))
 }
 
 /// Free usable memory below 4 GiB: what the firmware's map calls available

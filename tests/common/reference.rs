@@ -132,19 +132,23 @@ pub(crate) fn read(file: &[u8], uefi: N, free: &[Vec<[N; 2]>; 2]) -> Option<Mean
     let first = m.parts.iter().map(|p| p[0]).min()?;
     let end = m.parts.iter().map(|p| p[0] + p[1]).max()?;
     m.place = [first, end, first];
-    let free = &free[usize::from(m.keeps_services)];
-    let is_free = |p: &[N; 4]| free.iter().any(|f| f[0] <= p[0] && p[0] + p[1] <= f[1]);
+    let all = &free[usize::from(m.keeps_services)];
+    let is_free = |p: &[N; 4]| all.iter().any(|f| f[0] <= p[0] && p[0] + p[1] <= f[1]);
     let Some([min, max, align, preference]) = m.tags[10] else {
         return m.parts.iter().all(is_free).then_some(m);
     };
     // The hand-over that ends boot services needs the first page of low memory.
     let spared = 0x2000 * N::from(uefi != 0 && !m.keeps_services);
     let (high, align) = (preference == 2, align.max(1));
-    let mut places = free.iter().filter_map(|f| {
+    let place = |f: &[N; 2]| {
         let lowest = f[0].max(min).max(spared).next_multiple_of(align);
         let highest = f[1].min(max).checked_sub(end - first)? / align * align;
         (lowest <= highest).then_some(if high { highest } else { lowest })
-    });
-    m.place[2] = if high { places.max() } else { places.next() }?;
+    };
+    let mut places = [&free[1], all].map(|free| free.iter().filter_map(place));
+    let mut best = places
+        .iter_mut()
+        .filter_map(if high { Iterator::max } else { Iterator::next });
+    m.place[2] = best.next()?;
     Some(m)
 }

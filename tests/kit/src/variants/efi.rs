@@ -5,8 +5,8 @@ use super::{Platform, Variant};
 use crate::dump::compare::Deviation;
 use crate::error::Result;
 use crate::header::Relocatable;
-use crate::image::{Class, Section};
-use crate::kernel::KernelSpec;
+use crate::image::{Class, Section, Segment};
+use crate::kernel::{BASE, Kernel, KernelSpec};
 use crate::payload::Payload;
 
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
@@ -58,6 +58,12 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         ..KernelSpec::elf(Class::Elf64)
     };
     list.push(Variant::of("boot-services-memory", &over, payload)?.on(&x64));
+    for (name, len) in [
+        ("boot-services-page-tables-1", 5),
+        ("boot-services-page-tables-2", 8),
+    ] {
+        list.push(large(name, len << 20, payload)?.on(&Platform::EFI));
+    }
     // A 64-bit entry is of no use elsewhere.
     let variant = Variant::of("efi64-entry-elsewhere", &kept(Class::Elf64), payload)?;
     list.push(variant.on(&[Platform::I386Pc]));
@@ -105,4 +111,28 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             .ours_only(Deviation::BootServicesEnded),
     );
     Ok(list)
+}
+
+/// A kernel with much zeroed memory that prefers a high address. The highest
+/// place of these sizes lies over the page tables of OVMF, which are read-only
+/// and in use when the kernel is moved there.
+fn large(name: &str, len: u64, payload: &Payload) -> Result<Variant> {
+    let spec = KernelSpec {
+        relocatable: Some(Relocatable {
+            min: 0x20_0000,
+            max: 0xffff_ffff,
+            align: 0x1000,
+            preference: 2,
+        }),
+        ..KernelSpec::elf(Class::Elf64)
+    };
+    let (mut image, mut expected) = spec.elf_builder(payload)?;
+    let at = u64::from(BASE) + 0x12_0000;
+    image
+        .segments
+        .push(Segment::load(at, Vec::new()).mem_len(len));
+    expected.span = 0x12_0000 + len as u32;
+    let bytes = image.build()?.bytes;
+    let variant = Variant::boots(name, Kernel { bytes, expected });
+    Ok(variant.deviates(Deviation::Placement))
 }
