@@ -247,6 +247,9 @@ impl<P: Platform> Memory<P> {
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
+        if whose == Whose::Image && self.chunks >= image::MAX_CHUNKS {
+            return Err(platform.refuse(Kind::Scattered));
+        }
         // Memory of boot services last: the firmware's page tables lie in it,
         // are still in use when GRUB moves the chunks, and often read-only.
         if platform.machine().firmware != Firmware::Bios && !request.is_fixed() {
@@ -258,6 +261,7 @@ impl<P: Platform> Memory<P> {
         self.place_once(platform, request, whose)
     }
 
+    /// The same in memory of one kind.
     #[inline(never)] // as above
     fn place_once(
         &mut self,
@@ -265,9 +269,6 @@ impl<P: Platform> Memory<P> {
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
-        if whose == Whose::Image && self.chunks >= image::MAX_CHUNKS {
-            return Err(platform.refuse(Kind::Scattered));
-        }
         let beside_services = self.beside_services(platform);
         let fixed = request.is_fixed();
         let (map, mut free) = self.free(platform, whose, fixed)?;
