@@ -143,6 +143,9 @@ grub_relocator_alloc_chunk_addr (struct grub_relocator *relocator,
     return grub_error (GRUB_ERR_BUG, "overlap detected");
   if (!is_room (relocator, size))
     return grub_error (GRUB_ERR_OUT_OF_MEMORY, N_("out of memory"));
+#ifndef GRUB_MACHINE_PCBIOS
+  fake_map_changes ();
+#endif
   return add (relocator, out, target, size, 0);
 }
 
