@@ -7,8 +7,10 @@
    Conventions.  mb2_grub_* are functions that Rust calls, mb2_rs_* functions
    that C calls.  Both carry MB2_ABI, since GRUB compiles most i386 platforms
    with another calling convention.  Only fixed-width integers, size_t and
-   pointers cross the line.  A function that returns "error" gives a value of
-   grub_err_t, 0 for success, and has then set grub_errno and its text.
+   pointers cross the line, and 64-bit integers only in memory or as results:
+   C and Rust put such arguments into different registers on i386.  A function
+   that returns "error" gives a value of grub_err_t, 0 for success, and has then
+   set grub_errno and its text.
    A pointer that Rust passes is valid for the length of the call only.  */
 
 #ifndef MB2_ABI_H
@@ -17,8 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __i386__
-# define MB2_ABI __attribute__ ((cdecl, regparm (0)))
+/* On i386 the first three arguments are in registers, as -Zregparm=3 has it
+   in Rust.  No C library has that convention, so programs that run on a host
+   define MB2_HOST.  */
+#if defined __i386__ && !defined MB2_HOST
+# define MB2_ABI __attribute__ ((cdecl, regparm (3)))
 #else
 # define MB2_ABI
 #endif
@@ -151,7 +156,7 @@ MB2_ABI void mb2_grub_puts (const char *line);
 MB2_ABI struct grub_file *mb2_grub_file_open (const char *path, uint32_t type);
 MB2_ABI void mb2_grub_file_close (struct grub_file *file);
 MB2_ABI uint64_t mb2_grub_file_size (struct grub_file *file);
-MB2_ABI int64_t mb2_grub_file_read (struct grub_file *file, uint64_t offset,
+MB2_ABI int64_t mb2_grub_file_read (struct grub_file *file, uint32_t offset,
                                     void *buffer, size_t length);
 
 /* Command lines of loaded images.  create fills SIZE bytes, the size that
@@ -172,7 +177,7 @@ MB2_ABI struct grub_relocator *mb2_grub_relocator_new (void);
 MB2_ABI void mb2_grub_relocator_unload (struct grub_relocator *relocator);
 MB2_ABI uint32_t mb2_grub_relocator_alloc_addr (struct grub_relocator *relocator,
                                                 struct mb2_chunk *chunk,
-                                                uint64_t target, size_t size);
+                                                uint32_t target, size_t size);
 MB2_ABI uint32_t mb2_grub_relocator_alloc_align (struct grub_relocator *relocator,
                                                  struct mb2_chunk *chunk,
                                                  size_t size,
@@ -222,7 +227,7 @@ MB2_ABI void mb2_grub_efi (struct mb2_efi *efi);
 MB2_ABI uint64_t mb2_grub_efi_map_size (void);
 MB2_ABI uint32_t mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map);
 MB2_ABI uint32_t mb2_grub_relocator_boot_efi (struct grub_relocator *relocator,
-                                              uint64_t entry, uint64_t info);
+                                              uint32_t entry, uint32_t info);
 
 /* --- Functions of Rust that C calls: commands and callbacks --- */
 

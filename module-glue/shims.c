@@ -75,7 +75,7 @@ MB2_SHIM (uint64_t, mb2_grub_file_size, (struct grub_file *file),
           return grub_file_size (file))
 
 MB2_ABI int64_t
-mb2_grub_file_read (struct grub_file *file, uint64_t offset, void *buffer,
+mb2_grub_file_read (struct grub_file *file, uint32_t offset, void *buffer,
                     size_t length)
 {
   if (grub_file_seek (file, offset) == (grub_off_t) -1)
@@ -142,7 +142,7 @@ give_chunk (grub_err_t err, grub_relocator_chunk_t from, struct mb2_chunk *to)
 
 MB2_ABI uint32_t
 mb2_grub_relocator_alloc_addr (struct grub_relocator *relocator,
-                               struct mb2_chunk *chunk, uint64_t target,
+                               struct mb2_chunk *chunk, uint32_t target,
                                size_t size)
 {
   grub_relocator_chunk_t ch = NULL;

@@ -12,8 +12,8 @@
 #ifdef __x86_64__
 
 MB2_ABI uint32_t
-mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint64_t entry,
-                             uint64_t info)
+mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint32_t entry,
+                             uint32_t info)
 {
   struct grub_relocator64_efi_state state = MULTIBOOT2_EFI_INITIAL_STATE;
   state.MULTIBOOT_EFI_ENTRY_REGISTER = entry;

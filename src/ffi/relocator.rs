@@ -72,7 +72,7 @@ impl platform::Relocator for Relocator {
         let handle = self.handle.as_ptr();
         // SAFETY: the handle is live by the invariant, `raw` is writable.
         let error = unsafe {
-            sys::mb2_grub_relocator_alloc_addr(handle, &raw mut raw, target.0.into(), len)
+            sys::mb2_grub_relocator_alloc_addr(handle, &raw mut raw, target.0, len)
         };
         self.note(error, &raw, len)
     }
@@ -118,9 +118,7 @@ impl platform::Relocator for Relocator {
         check(if keep_services && cfg!(target_pointer_width = "64") {
             // SAFETY: the handle is live by the invariant; the chunks hold a
             // kernel and its information, which was the caller's work.
-            unsafe {
-                sys::mb2_grub_relocator_boot_efi(self.handle.as_ptr(), entry.into(), info.into())
-            }
+            unsafe { sys::mb2_grub_relocator_boot_efi(self.handle.as_ptr(), entry, info) }
         } else {
             // SAFETY: as above.
             unsafe { sys::mb2_grub_relocator_boot32(self.handle.as_ptr(), entry, info) }

@@ -11,10 +11,14 @@ use crate::platform::Cpu;
 use crate::toolchain::Toolchain;
 use crate::{cache, root};
 
-/// Compiler flags beyond what target description and profile say. With one section for all
-/// code, calls inside it need no relocation. The threshold is the one that gives the smallest
-/// module on all platforms: without inlining at all, calls cost more than what they call.
-const RUSTFLAGS: &str = "-Zfunction-sections=no -Cllvm-args=-inline-threshold=20";
+/// Compiler flags beyond what target description and profile say: the calling convention of
+/// `mb2_abi.h`, which exists on i386 only.
+fn rustflags(cpu: Cpu) -> &'static str {
+    match cpu {
+        Cpu::I386 => "-Zregparm=3",
+        Cpu::X86_64 => "",
+    }
+}
 
 /// The same for code that runs on the host and has each of its accesses checked: by the address
 /// sanitizer, and by the assertions of the core library about pointers and slices.
@@ -45,7 +49,7 @@ impl Cross<'_> {
     ///
     /// If the compiler fails.
     pub(crate) fn staticlib(&self, to: &Path) -> Result<()> {
-        self.build(&self.description(), RUSTFLAGS, to)
+        self.build(&self.description(), rustflags(self.cpu), to)
     }
 
     /// Builds the package's static library for programs of the host that have the address

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cmd::{run, system};
+use crate::platform::Cpu;
 use crate::root;
 use crate::tree::Tree;
 
@@ -33,9 +34,18 @@ pub(crate) fn compile(tree: &Tree, workspace: &Path, work: &Path) -> Result<Vec<
     let objects = sources(tree).into_iter().map(|source| {
         let place = format!("{PLACE_IN_TREE}/{source}");
         let include = format!("-I{}", workspace.join("grub-headers").display());
-        compile_one(tree, &glue.join(source), &[include], (&place, work))
+        let mut flags = vec![include];
+        flags.extend(own_flags(tree.platform.cpu()).map(str::to_owned));
+        compile_one(tree, &glue.join(source), &flags, (&place, work))
     });
     objects.collect()
+}
+
+/// Flags of the glue alone, as in `block.def`: stack frames without padding for vectors, and
+/// without a frame pointer.
+fn own_flags(cpu: Cpu) -> impl Iterator<Item = &'static str> {
+    let i386 = ["-Oz", "-fomit-frame-pointer", "-mpreferred-stack-boundary=2"];
+    i386.into_iter().filter(move |_| cpu == Cpu::I386)
 }
 
 /// Compiles a source of a module as GRUB would, into `work`; `place` is what it is called in

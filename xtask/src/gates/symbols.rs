@@ -8,7 +8,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolFlags, Symb
 use super::{Subject, relocs};
 use crate::stock::Stock;
 
-/// Parts of names that only panicking, formatting or allocating code has.
+/// Parts of names that only panicking, formatting, allocating or dividing code has.
 const MACHINERY: &[(&str, &str)] = &[
     ("panicking", "panic machinery"),
     ("begin_unwind", "panic machinery"),
@@ -20,6 +20,12 @@ const MACHINERY: &[(&str, &str)] = &[
     ("4core3fmt", "formatting machinery"),
     ("__rust_alloc", "the alloc crate"),
     ("__rust_no_alloc", "the alloc crate"),
+    // With -Zregparm LLVM does not pass their arguments where they expect them.
+    ("__udivdi3", "64-bit division"),
+    ("__umoddi3", "64-bit division"),
+    ("__divdi3", "64-bit division"),
+    ("__moddi3", "64-bit division"),
+    ("__muldi3", "64-bit multiplication"),
 ];
 
 fn undefined<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a str> {

@@ -148,7 +148,7 @@ impl Build {
             .args(self.preprocessor())
             .args(self.tree.own_includes())
             .arg(format!("-I{}", root().join("grub-headers").display()))
-            .arg("-DGRUB_FILE=\"module\"")
+            .args(["-DGRUB_FILE=\"module\"", "-DMB2_HOST"])
             // What GRUB calls when it loads and removes the module.
             .arg("-DGRUB_MOD_INIT(name)=void fake_module_init (grub_dl_t mod)")
             .arg("-DGRUB_MOD_FINI(name)=void fake_module_fini (void)")

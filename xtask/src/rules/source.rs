@@ -51,8 +51,9 @@ pub(crate) fn no_direct_call(texts: &Texts) -> Vec<String> {
         .collect()
 }
 
-/// Rule 3: both sides include the contract, and Rust repeats no declaration. The fake of GRUB stands
-/// behind the glue and knows nothing of it.
+/// Rule 3: both sides include the contract, Rust repeats no declaration, and no function of the
+/// contract takes a 64-bit integer, which C and Rust pass in different ways on i386. The fake of
+/// GRUB stands behind the glue and knows nothing of it.
 pub(crate) fn one_contract(texts: &Texts) -> Vec<String> {
     let mut readers: Vec<_> = texts.under("module-glue/", ".c").collect();
     readers.extend(
@@ -73,7 +74,20 @@ pub(crate) fn one_contract(texts: &Texts) -> Vec<String> {
             .map(|(place, _)| place)
             .filter(|place| !place.starts_with("src/ffi/")),
     );
+    for (path, text) in texts.under("grub-headers/mb2_abi", ".h") {
+        let functions = text.split("MB2_ABI ").skip(1);
+        let functions = functions.filter_map(|text| text.split(';').next());
+        let wide = functions.filter(|function| takes_wide(function));
+        found.extend(wide.map(|function| format!("{path}: 64-bit argument: {}", function.trim())));
+    }
     found
+}
+
+/// Tells whether a declaration in C has a parameter of a 64-bit integer type.
+fn takes_wide(function: &str) -> bool {
+    let parameters = function.split_once('(').map_or("", |(_, rest)| rest);
+    let mut parameters = parameters.split(',');
+    parameters.any(|parameter| parameter.contains("int64_t") && !parameter.contains('*'))
 }
 
 /// Rule 7: pure code names neither the boundary nor the effects.
@@ -325,6 +339,12 @@ mod tests {
             "src/a.rs",
             "fn a() {}",
             "extern \"C\" fn a() {}",
+        );
+        rule(
+            one_contract,
+            "grub-headers/mb2_abi.h",
+            "MB2_ABI uint64_t a (uint32_t b, const uint64_t *c);",
+            "MB2_ABI uint32_t a (struct d *b,\n uint64_t c);",
         );
     }
 
