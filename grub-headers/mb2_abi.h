@@ -128,8 +128,8 @@ MB2_ABI void *mb2_grub_malloc (size_t size);
 MB2_ABI void mb2_grub_free (void *memory);
 
 /* The memory functions that the compiler calls by itself.  */
-MB2_ABI void mb2_grub_memmove (void *to, const void *from, size_t length);
-MB2_ABI void mb2_grub_memset (void *to, int32_t byte, size_t length);
+MB2_ABI void *mb2_grub_memmove (void *to, const void *from, size_t length);
+MB2_ABI void *mb2_grub_memset (void *to, int32_t byte, size_t length);
 MB2_ABI int32_t mb2_grub_memcmp (const void *a, const void *b, size_t length);
 MB2_ABI size_t mb2_grub_strlen (const char *text);
 

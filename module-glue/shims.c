@@ -31,17 +31,58 @@
 
 MB2_SHIM (void *, mb2_grub_malloc, (size_t size), return grub_malloc (size))
 MB2_SHIM (void, mb2_grub_free, (void *memory), grub_free (memory))
-MB2_SHIM (void, mb2_grub_memmove, (void *to, const void *from, size_t length),
-          grub_memmove (to, from, length))
-MB2_SHIM (void, mb2_grub_memset, (void *to, int32_t byte, size_t length),
-          grub_memset (to, byte, length))
-MB2_SHIM (int32_t, mb2_grub_memcmp,
-          (const void *a, const void *b, size_t length),
-          return grub_memcmp (a, b, length))
-MB2_SHIM (size_t, mb2_grub_strlen, (const char *text),
-          return grub_strlen (text))
 MB2_SHIM (void, mb2_grub_fatal, (const char *file, uint32_t line),
           grub_fatal ("multiboot2: %s:%u", file, line))
+
+/* The processor's string instructions: shorter than calls of GRUB's functions
+   and faster than their loops.  GCC would make calls of loops in C.  */
+
+MB2_ABI void *
+mb2_grub_memmove (void *to, const void *from, size_t length)
+{
+  char *d = to;
+  const char *s = from;
+  if ((size_t) (d - s) < length)
+    {
+      /* The end of FROM lies in TO: copied first.  */
+      d += length - 1;
+      s += length - 1;
+      asm volatile ("std; rep movsb; cld"
+                    : "+D" (d), "+S" (s), "+c" (length) : : "memory");
+    }
+  else
+    asm volatile ("rep movsb"
+                  : "+D" (d), "+S" (s), "+c" (length) : : "memory");
+  return to;
+}
+
+MB2_ABI void *
+mb2_grub_memset (void *to, int32_t byte, size_t length)
+{
+  void *d = to;
+  asm volatile ("rep stosb" : "+D" (d), "+c" (length) : "a" (byte) : "memory");
+  return to;
+}
+
+MB2_ABI int32_t
+mb2_grub_memcmp (const void *a, const void *b, size_t length)
+{
+  const uint8_t *s = a, *t = b;
+  if (length == 0)
+    return 0;
+  asm volatile ("repe cmpsb"
+                : "+S" (s), "+D" (t), "+c" (length) : : "memory", "cc");
+  return s[-1] - t[-1];
+}
+
+MB2_ABI size_t
+mb2_grub_strlen (const char *text)
+{
+  size_t left = -1;
+  asm volatile ("repne scasb"
+                : "+D" (text), "+c" (left) : "a" (0) : "memory", "cc");
+  return -2 - left;
+}
 
 MB2_ABI void
 mb2_grub_halt (void)

@@ -50,7 +50,7 @@ mb2_grub_apm (uint8_t *apm20)
   apm.cseg_len = info.cseg_len;
   apm.cseg_16_len = info.cseg_16_len;
   apm.dseg_len = info.dseg_len;
-  grub_memcpy (apm20, &apm, sizeof (apm));
+  mb2_grub_memmove (apm20, &apm, sizeof (apm));
   return 1;
 }
 
@@ -66,7 +66,7 @@ mb2_grub_vbe_controller (void *info512)
 {
   if (grub_vbe_bios_get_controller_info (scratch ()) != GRUB_VBE_STATUS_OK)
     return 0;
-  grub_memcpy (info512, scratch (), sizeof (struct grub_vbe_info_block));
+  mb2_grub_memmove (info512, scratch (), sizeof (struct grub_vbe_info_block));
   return 1;
 }
 
@@ -75,7 +75,7 @@ mb2_grub_vbe_mode (uint32_t *mode)
 {
   if (grub_vbe_bios_get_mode (scratch ()) != GRUB_VBE_STATUS_OK)
     return 0;
-  grub_memcpy (mode, scratch (), sizeof (*mode));
+  mb2_grub_memmove (mode, scratch (), sizeof (*mode));
   return 1;
 }
 
@@ -84,7 +84,7 @@ mb2_grub_vbe_mode_info (uint32_t mode, void *info256)
 {
   if (grub_vbe_bios_get_mode_info (mode, scratch ()) != GRUB_VBE_STATUS_OK)
     return 0;
-  grub_memcpy (info256, scratch (), sizeof (struct grub_vbe_mode_info_block));
+  mb2_grub_memmove (info256, scratch (), sizeof (struct grub_vbe_mode_info_block));
   return 1;
 }
 

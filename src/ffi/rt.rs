@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a freestanding crate owes its compiler: the panic handler, which the
-//! linked module does not reach, and the memory functions, in GRUB's calling
-//! convention.
+//! linked module does not reach, and the memory functions, which the glue has.
 
 use super::sys;
 use core::ffi::{c_char, c_int, c_void};
@@ -26,8 +25,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, len: usize) -> *mut c_void {
     // SAFETY: by this function's contract.
-    unsafe { sys::mb2_grub_memmove(to, from, len) };
-    to
+    unsafe { sys::mb2_grub_memmove(to, from, len) }
 }
 
 /// C's `memmove`.
@@ -38,8 +36,7 @@ unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, len: usize) ->
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, len: usize) -> *mut c_void {
     // SAFETY: by this function's contract.
-    unsafe { sys::mb2_grub_memmove(to, from, len) };
-    to
+    unsafe { sys::mb2_grub_memmove(to, from, len) }
 }
 
 /// C's `memset`.
@@ -50,8 +47,7 @@ unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, len: usize) -
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut c_void, byte: c_int, len: usize) -> *mut c_void {
     // SAFETY: by this function's contract.
-    unsafe { sys::mb2_grub_memset(to, byte, len) };
-    to
+    unsafe { sys::mb2_grub_memset(to, byte, len) }
 }
 
 /// C's `memcmp`.
