@@ -172,7 +172,12 @@ impl<P: Platform> Load<'_, P> {
 
     #[inline(never)] // as above
     fn choose_console(&mut self) -> Outcome {
-        let Some(format) = console::choose(&self.session.kernel.params, self.platform)? else {
+        let Some(format) = console::choose(
+            &self.session.kernel.params,
+            self.platform.machine(),
+            self.platform,
+        )?
+        else {
             self.platform
                 .print(c"WARNING: no console will be available to OS");
             return Ok(());

@@ -97,8 +97,6 @@ bitflags! {
 /// What loading finds out comes back in other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadParams {
-    /// The machine that the request was read for.
-    pub machine: Machine,
     /// Where the header is in the file.
     pub header_offset: u32,
     /// The image is flat and lies as these fields say.
@@ -168,7 +166,6 @@ impl LoadParams {
         console.set(Console::FRAMEBUFFER, framebuffer.is_some());
         let [width, height, depth, _] = framebuffer.copied().unwrap_or_default();
         Ok(Self {
-            machine,
             header_offset: header.offset,
             address: address.map(|&[header, load, load_end, bss_end]| Address {
                 header,

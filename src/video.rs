@@ -2,11 +2,13 @@
 //! The screen that the kernel inherits, asked for when it is started.
 
 use crate::error::Outcome;
-use crate::info::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, VbeInfo, Writer};
+use crate::info::{self, Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, Writer};
 use crate::params::LoadParams;
 use crate::plan::console;
-use crate::platform::{Platform, Screen};
+use crate::platform::Platform;
 use crate::session::Tags;
+use crate::table;
+use crate::units::{low16, wide};
 use crate::wire::{u8_at, u16_at};
 
 /// VBE's number of the text mode that it has no information about.
@@ -29,8 +31,9 @@ const EGA_TEXT: u64 = 0xb_8000;
 /// Room for both tags: VBE, and a framebuffer with a full palette.
 const TAGS_LEN: usize = 2048;
 
-/// Most colours of a palette.
+/// Most colours of a palette, and bytes of their number and of so many.
 const MAX_COLORS: usize = 256;
+const PALETTE_LEN: usize = 2 + 3 * MAX_COLORS;
 
 /// Sets the mode that the kernel and the user wish for, takes the screen from
 /// GRUB, and returns the tags about it. A mode that cannot be set is printed
@@ -41,7 +44,8 @@ const MAX_COLORS: usize = 256;
 /// [`crate::error::Failed`] when GRUB's heap is full.
 #[inline(never)] // keeps the caller's stack frame small
 pub fn take_over<P: Platform>(platform: &mut P, params: &LoadParams) -> Outcome<Tags<P>> {
-    let modes = console::boot_modes(params);
+    let machine = platform.machine();
+    let modes = console::boot_modes(params, machine);
     if platform
         .set_video_mode(modes.with_variable, modes.without)
         .is_err()
@@ -50,88 +54,95 @@ pub fn take_over<P: Platform>(platform: &mut P, params: &LoadParams) -> Outcome<
     }
     let mut tags = platform.alloc(TAGS_LEN)?;
     let mut out = Writer::new(&mut tags);
-    let mut palette = platform.alloc(MAX_COLORS.saturating_mul(3))?;
-    let mut framebuffer = None;
     if platform.has_video_driver() {
-        platform.palette(&mut palette);
-        vbe(platform, &mut out)?;
-        match platform.finish_video() {
-            Ok(screen) => framebuffer = Some(graphics(&screen, &palette)),
-            Err(_) => platform.print_error(),
-        }
-    } else if params.machine.vga_text {
-        framebuffer = text(platform)?;
-    }
-    if let Some(framebuffer) = framebuffer {
-        framebuffer.write(&mut out);
+        graphics(platform, &mut out)?;
+    } else if machine.vga_text {
+        text(platform, &mut out);
     }
     let len = out.len();
     Ok(Tags::new(tags, len))
 }
 
-/// The screen of a graphics mode.
-fn graphics<'a>(screen: &Screen, palette: &'a [u8]) -> Framebuffer<'a> {
-    Framebuffer {
+/// Writes the tags of a graphics mode.
+fn graphics<P: Platform>(platform: &mut P, out: &mut Writer<'_>) -> Outcome {
+    // The number of colours, and the colours.
+    let mut palette = platform.alloc(PALETTE_LEN)?;
+    let (count, colors) = palette.split_at_mut_checked(2).unwrap_or_default();
+    platform.palette(colors);
+    vbe(platform, out);
+    let Ok(screen) = platform.finish_video() else {
+        platform.print_error();
+        return Ok(());
+    };
+    let mut pixels = Pixels::Rgb;
+    let mut bytes = screen.masks.as_slice();
+    if let Some(colors) = screen.colors {
+        let colors = colors.min(MAX_COLORS);
+        table::copy(count, &low16(wide(colors)).to_le_bytes());
+        pixels = Pixels::Indexed;
+        bytes = palette
+            .get(..colors.saturating_mul(3).saturating_add(2))
+            .unwrap_or_default();
+    }
+    let framebuffer = Framebuffer {
         address: screen.address,
         pitch_width_height: screen.pitch_width_height,
         bpp: screen.bpp,
-        pixels: match screen.colors {
-            Some(colors) => {
-                let len = colors.min(MAX_COLORS).saturating_mul(3);
-                Pixels::Indexed(palette.get(..len).unwrap_or_default())
-            }
-            None => Pixels::Rgb(screen.masks),
-        },
-    }
-}
-
-/// Writes VBE's tag; a call that fails means that there is nothing to tell.
-fn vbe<P: Platform>(platform: &mut P, out: &mut Writer<'_>) -> Outcome {
-    let mut controller = platform.alloc(VBE_CONTROLLER_LEN)?;
-    if !platform.vbe_controller(&mut controller) {
-        return Ok(());
-    }
-    let Some((mode, info)) = current_mode(platform)? else {
-        return Ok(());
+        pixels,
     };
-    VbeInfo {
-        mode: crate::units::low16(mode.into()),
-        interface: platform.vbe_interface(),
-        controller: &controller,
-        info: &info,
-    }
-    .write(out);
+    framebuffer.write(out, bytes);
     Ok(())
 }
 
-/// The text screen, if the current mode is one.
-fn text<P: Platform>(platform: &mut P) -> Outcome<Option<Framebuffer<'static>>> {
-    let Some((_, info)) = current_mode(platform)? else {
-        return Ok(None);
+/// Writes VBE's tag; a call that fails means that there is nothing to tell.
+fn vbe<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
+    let Some(mode) = platform.vbe_mode() else {
+        return;
     };
-    let [width, height] = MODE_SIZE.map(|offset| u32::from(u16_at(&info, offset)));
-    let text = u8_at(&info, MODE_MODEL) == TEXT_MODEL;
-    Ok(text.then_some(Framebuffer {
-        address: EGA_TEXT,
-        pitch_width_height: [width.saturating_mul(2), width, height],
-        bpp: 16,
-        pixels: Pixels::EgaText,
-    }))
+    let interface = platform.vbe_interface();
+    let start = info::begin_vbe(out, low16(mode.into()), interface);
+    let known = platform.vbe_controller(out.room(VBE_CONTROLLER_LEN))
+        && mode_info(platform, mode, out.room(VBE_MODE_LEN));
+    if known {
+        out.end(start);
+    } else {
+        out.truncate(start);
+    }
 }
 
-/// The current mode and VBE's information about it, which for the text mode
-/// is made up, as VBE has none.
-fn current_mode<P: Platform>(platform: &mut P) -> Outcome<Option<(u32, P::Buffer)>> {
-    let mut info = platform.alloc(VBE_MODE_LEN)?;
+/// Writes the tag of the text screen, if the current mode is one.
+fn text<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
     let Some(mode) = platform.vbe_mode() else {
-        return Ok(None);
+        return;
     };
-    if mode == TEXT_MODE {
-        // Width and height are neighbours.
-        let [at, _] = MODE_SIZE;
-        crate::table::copy(info.get_mut(at..).unwrap_or_default(), &TEXT_SIZE);
-    } else if !platform.vbe_mode_info(mode, &mut info) {
-        return Ok(None);
+    // The tag is written over what is read here.
+    let info = out.room(VBE_MODE_LEN);
+    let known = mode_info(platform, mode, info) && u8_at(info, MODE_MODEL) == TEXT_MODEL;
+    let [width_at, height_at] = MODE_SIZE;
+    let (width, height) = (
+        u16_at(info, width_at).into(),
+        u16_at(info, height_at).into(),
+    );
+    out.truncate(0);
+    if known {
+        let framebuffer = Framebuffer {
+            address: EGA_TEXT,
+            pitch_width_height: [u32::wrapping_mul(width, 2), width, height],
+            bpp: 16,
+            pixels: Pixels::EgaText,
+        };
+        framebuffer.write(out, &[]);
     }
-    Ok(Some((mode, info)))
+}
+
+/// Stores VBE's information about a mode, which for the text mode is made up,
+/// as VBE has none.
+fn mode_info<P: Platform>(platform: &mut P, mode: u32, info: &mut [u8]) -> bool {
+    if mode != TEXT_MODE {
+        return platform.vbe_mode_info(mode, info);
+    }
+    // Width and height are neighbours.
+    let [at, _] = MODE_SIZE;
+    table::copy(info.get_mut(at..).unwrap_or_default(), &TEXT_SIZE);
+    true
 }

@@ -47,8 +47,7 @@ impl File {
         let (buffer, len) = (into.as_mut_ptr().cast(), into.len());
         // SAFETY: the handle is open by the invariant, and `buffer` is
         // writable for `len` bytes.
-        let read =
-            unsafe { sys::mb2_grub_file_read(self.0.as_ptr(), offset.0, buffer, len) };
+        let read = unsafe { sys::mb2_grub_file_read(self.0.as_ptr(), offset.0, buffer, len) };
         usize::try_from(read).or(Err(Failed))
     }
 }

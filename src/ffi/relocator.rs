@@ -71,9 +71,8 @@ impl platform::Relocator for Relocator {
         let (mut raw, len) = (NO_CHUNK, index(len));
         let handle = self.handle.as_ptr();
         // SAFETY: the handle is live by the invariant, `raw` is writable.
-        let error = unsafe {
-            sys::mb2_grub_relocator_alloc_addr(handle, &raw mut raw, target.0, len)
-        };
+        let error =
+            unsafe { sys::mb2_grub_relocator_alloc_addr(handle, &raw mut raw, target.0, len) };
         self.note(error, &raw, len)
     }
 

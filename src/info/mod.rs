@@ -14,7 +14,7 @@ mod writer;
 pub use firmware::{Apm, EfiTables};
 pub use image::{ElfSections, module};
 pub use memory::{EfiMapRoom, memory_map};
-pub use video::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, VbeInfo};
+pub use video::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, begin_vbe};
 pub use writer::Writer;
 
 use crate::wire::open_enum;

@@ -39,7 +39,10 @@ impl<'a> Writer<'a> {
         self.len <= self.out.len()
     }
 
-    fn room(&mut self, len: usize) -> &mut [u8] {
+    /// Appends `len` bytes that the caller writes; none are given where they do
+    /// not fit.
+    #[inline(never)] // one copy for all that is written
+    pub fn room(&mut self, len: usize) -> &mut [u8] {
         let start = self.len;
         self.len = start.saturating_add(len);
         self.out.get_mut(start..self.len).unwrap_or_default()

@@ -2,7 +2,7 @@
 //! Text or framebuffer: what `gfxpayload` becomes (Multiboot2, 3.1.9, 3.1.10).
 
 use crate::error::{Kind, Outcome, Report};
-use crate::params::{Console, Framebuffer, LoadParams};
+use crate::params::{Console, Framebuffer, LoadParams, Machine};
 use core::ffi::CStr;
 
 /// A list of video modes: a printf format for width, height, depth, width and
@@ -16,7 +16,11 @@ pub type ModeFormat = &'static CStr;
 ///
 /// [`Kind::NoConsole`] when the kernel requires a console and can use none of
 /// this machine's.
-pub fn choose(params: &LoadParams, report: &mut impl Report) -> Outcome<Option<ModeFormat>> {
+pub fn choose(
+    params: &LoadParams,
+    machine: Machine,
+    report: &mut impl Report,
+) -> Outcome<Option<ModeFormat>> {
     let console = params.console;
     let Framebuffer {
         width,
@@ -32,7 +36,7 @@ pub fn choose(params: &LoadParams, report: &mut impl Report) -> Outcome<Option<M
             c"%ux%ux%u,%ux%u,auto"
         }));
     }
-    if params.machine.vga_text && console.contains(Console::EGA_TEXT) {
+    if machine.vga_text && console.contains(Console::EGA_TEXT) {
         return Ok(Some(c"text"));
     }
     if console.contains(Console::REQUIRED) {
@@ -54,9 +58,9 @@ pub struct BootModes {
 /// Decides how `boot` chooses the mode. A kernel that takes only text does not
 /// get what the variable says.
 #[must_use]
-pub fn boot_modes(params: &LoadParams) -> BootModes {
+pub fn boot_modes(params: &LoadParams, machine: Machine) -> BootModes {
     let graphics = params.console.contains(Console::FRAMEBUFFER);
-    let (with_variable, without) = match (params.machine.vga_text, graphics) {
+    let (with_variable, without) = match (machine.vga_text, graphics) {
         (true, true) => (c"%s;text", c"text"),
         (true, false) => (c"text", c"text"),
         (false, _) => (c"%s;auto", c"auto"),
@@ -71,15 +75,18 @@ pub fn boot_modes(params: &LoadParams) -> BootModes {
 mod tests {
     use super::*;
     use crate::error::Kept;
-    use crate::params::{Firmware, Machine};
+    use crate::params::Firmware;
 
-    fn params(console: Console, vga_text: bool, wish: [u32; 3]) -> LoadParams {
+    fn machine(vga_text: bool) -> Machine {
+        Machine {
+            firmware: Firmware::Bios,
+            vga_text,
+        }
+    }
+
+    fn params(console: Console, wish: [u32; 3]) -> LoadParams {
         let [width, height, depth] = wish;
         LoadParams {
-            machine: Machine {
-                firmware: Firmware::Bios,
-                vga_text,
-            },
             header_offset: 0,
             address: None,
             placement: None,
@@ -96,7 +103,7 @@ mod tests {
 
     fn choice(console: Console, vga: bool, wish: [u32; 3]) -> Outcome<Option<ModeFormat>> {
         let mut kept = Kept::default();
-        let choice = choose(&params(console, vga, wish), &mut kept);
+        let choice = choose(&params(console, wish), machine(vga), &mut kept);
         let required = kept.0.is_some_and(|error| error.kind == Kind::NoConsole);
         assert_eq!(choice.is_err(), required);
         choice
@@ -129,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_variable_counts_unless_text_is_all_there_is() {
-        let with = |console, vga| boot_modes(&params(console, vga, [0; 3])).with_variable;
+        let with = |console, vga| boot_modes(&params(console, [0; 3]), machine(vga)).with_variable;
         assert_eq!(with(Console::EGA_TEXT, true), c"text");
         assert_eq!(with(Console::FRAMEBUFFER, true), c"%s;text");
         assert_eq!(with(Console::empty(), false), c"%s;auto");

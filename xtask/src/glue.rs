@@ -44,7 +44,11 @@ pub(crate) fn compile(tree: &Tree, workspace: &Path, work: &Path) -> Result<Vec<
 /// Flags of the glue alone, as in `block.def`: stack frames without padding for vectors, and
 /// without a frame pointer.
 fn own_flags(cpu: Cpu) -> impl Iterator<Item = &'static str> {
-    let i386 = ["-Oz", "-fomit-frame-pointer", "-mpreferred-stack-boundary=2"];
+    let i386 = [
+        "-Oz",
+        "-fomit-frame-pointer",
+        "-mpreferred-stack-boundary=2",
+    ];
     i386.into_iter().filter(move |_| cpu == Cpu::I386)
 }
 
