@@ -25,12 +25,18 @@ pub trait Report {
     fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed;
 
     /// Reports a kind whose text has no number.
-    #[inline(never)] // shorter to call than to repeat; so are the next two
+    #[inline(never)] // shorter to call than to repeat; so are the next three
     fn refuse(&mut self, kind: Kind) -> Failed {
         self.refuse3(kind, 0, 0, 0)
     }
 
-    /// Reports a kind with one or two numbers.
+    /// Reports a kind with one number of 32 bits.
+    #[inline(never)]
+    fn refuse1(&mut self, kind: Kind, a: u32) -> Failed {
+        self.refuse3(kind, a.into(), 0, 0)
+    }
+
+    /// Reports a kind with two numbers.
     #[inline(never)]
     fn refuse2(&mut self, kind: Kind, a: u64, b: u64) -> Failed {
         self.refuse3(kind, a, b, 0)

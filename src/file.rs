@@ -12,6 +12,8 @@ use crate::wire::header::SEARCH_LEN;
 /// read again, so that a compressed file is decompressed once.
 pub(crate) struct KernelFile<P: Platform> {
     file: P::File,
+    /// Bytes as far as the file is read, if GRUB knows.
+    size: Option<u32>,
     window: P::Buffer,
     /// Bytes of the window that are the file's.
     len: usize,
@@ -31,8 +33,10 @@ impl<P: Platform> KernelFile<P> {
         // A file whose size nobody knows may end inside the window.
         let mut window = platform.alloc(SEARCH_LEN)?;
         let len = platform.read(&mut file, FileOffset(0), &mut window)?;
+        let size = file.size();
         Ok(Self {
             file,
+            size: size.map(|size| u32::try_from(size).unwrap_or(u32::MAX)),
             window,
             len,
             position: short(len),
@@ -47,13 +51,12 @@ impl<P: Platform> KernelFile<P> {
 
     /// Size in bytes as far as the file is read, if it is known.
     pub(crate) fn known_size(&self) -> Option<u32> {
-        let size = self.file.size()?;
-        Some(u32::try_from(size).unwrap_or(u32::MAX))
+        self.size
     }
 
     /// Size in bytes; a file of unknown size ends where reading fails.
     pub(crate) fn size(&self) -> u32 {
-        self.known_size().unwrap_or(u32::MAX)
+        self.size.unwrap_or(u32::MAX)
     }
 
     /// Fills `into` from `offset` on.

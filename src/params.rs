@@ -200,7 +200,7 @@ impl Seen {
             return if tag.optional {
                 Ok(())
             } else {
-                Err(report.refuse2(Kind::UnknownTag, tag.kind.0.into(), 0))
+                Err(report.refuse1(Kind::UnknownTag, tag.kind.0.into()))
             };
         };
         for (index, field) in fields.iter_mut().enumerate() {
@@ -226,7 +226,7 @@ fn check_request(tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
     for index in 0..tag.field_count() {
         let request = tag.field(index);
         if request > LAST_INFORMATION {
-            return Err(report.refuse2(Kind::UnknownRequest, request.into(), 0));
+            return Err(report.refuse1(Kind::UnknownRequest, request));
         }
     }
     Ok(())
@@ -236,7 +236,7 @@ fn placement(fields: &[u32; 4], report: &mut impl Report) -> Outcome<Placement> 
     let [min, max, align, preference] = *fields;
     let align = align.max(1);
     if !align.is_power_of_two() {
-        return Err(report.refuse2(Kind::PlacementAlign, align.into(), 0));
+        return Err(report.refuse1(Kind::PlacementAlign, align));
     }
     Ok(Placement {
         min,

@@ -57,7 +57,7 @@ impl<P: Platform> Load<'_, P> {
                 Some(address) => address,
                 None => self.section(&part)?,
             };
-            let start = index(number).saturating_mul(table.entry_size.into());
+            let start = index(number.wrapping_mul(table.entry_size));
             Section::set_addr(
                 class,
                 headers.get_mut(start..).unwrap_or_default(),

@@ -72,7 +72,7 @@ pub struct Sections<B> {
     /// Number of headers.
     pub count: u32,
     /// Bytes of one header.
-    pub entry_size: u16,
+    pub entry_size: u32,
     /// Index of the section that holds the names.
     pub name_index: u32,
     /// The headers.
@@ -84,7 +84,7 @@ impl<B: Bytes> Sections<B> {
     pub fn facts(&self) -> ElfSections<'_> {
         ElfSections {
             count: self.count,
-            entry_size: self.entry_size.into(),
+            entry_size: self.entry_size,
             name_index: self.name_index,
             headers: &self.headers,
         }

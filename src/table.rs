@@ -222,7 +222,7 @@ impl<T: Record, B: Bytes> Iterator for Iter<'_, T, B> {
 
     fn next(&mut self) -> Option<T> {
         let index = self.index;
-        self.index = index.saturating_add(1);
+        self.index = index.wrapping_add(1); // no table is that long
         self.table.get(index)
     }
 }

@@ -86,13 +86,13 @@ impl Span {
     }
 }
 
-/// Narrows a range of a file, offset and size in bytes, if a file of
-/// `file_size` bytes has all of it.
+/// Tells whether a file of `file_size` bytes has all of a range, offset and size
+/// in bytes; then both have 32 bits.
 #[must_use]
 #[inline(never)] // one copy of the 64-bit arithmetic
-pub fn file_range(offset: u64, size: u64, file_size: u32) -> Option<(u32, u32)> {
-    let end = offset.checked_add(size)?;
-    (end <= file_size.into()).then_some((low32(offset), low32(size)))
+pub fn in_file(offset: u64, size: u64, file_size: u32) -> bool {
+    let end = offset.checked_add(size);
+    end.is_some_and(|end| end <= file_size.into())
 }
 
 /// Rounds up to a multiple of `align`, a power of two, if that is below 4 GiB.

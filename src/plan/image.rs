@@ -7,7 +7,7 @@
 use crate::error::{Kind, Outcome, Report};
 use crate::params::LoadParams;
 use crate::table::{Bytes, Record, RecordBytes, Table, set_word, word};
-use crate::units::{Span, file_range, low32};
+use crate::units::{Span, in_file, low32};
 use crate::wire::elf::{self, FileHeader, PT_LOAD, Program};
 
 /// Most chunks of memory that an image may need: each costs GRUB's relocator
@@ -72,13 +72,13 @@ impl Segment {
         };
         // Where nothing is read, the offset does not matter.
         let offset = if file == 0 { 0 } else { program.offset() };
-        let Some((offset, file_size)) = file_range(offset, file, file_size) else {
+        if !in_file(offset, file, file_size) {
             return Err(report.refuse(Kind::FileEnd));
-        };
+        }
         segments.push(&Self {
             memory: span,
-            offset,
-            file_size,
+            offset: low32(offset),
+            file_size: low32(file),
             index,
         });
         Ok(())
@@ -279,7 +279,7 @@ fn finish<B: Bytes>(
         }
     }
     if !inside {
-        return Err(report.refuse2(Kind::EntryOutside, entry.into(), 0));
+        return Err(report.refuse1(Kind::EntryOutside, entry));
     }
     segments.sort_by_words(BY_OFFSET);
     Ok(ImagePlan {

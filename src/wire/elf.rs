@@ -6,7 +6,7 @@
 
 use super::{u16_at, u32_at, u64_at};
 use crate::error::{Kind, Outcome, Report};
-use crate::units::{PhysAddr, file_range, index as place, low16, low32};
+use crate::units::{PhysAddr, in_file, index as place, low32};
 
 /// `e_phnum` says that section header 0 has the count (ELF, `PN_XNUM`).
 const COUNT_IN_SECTION: u32 = 0xffff;
@@ -72,13 +72,13 @@ impl Class {
 
     /// Bytes of a program header without extensions (ELF, 2-2).
     #[must_use]
-    pub fn program_header_len(self) -> u16 {
+    pub fn program_header_len(self) -> u32 {
         self.pick([32, 56])
     }
 
     /// Bytes of a section header without extensions (ELF, 1-9).
     #[must_use]
-    pub fn section_header_len(self) -> u16 {
+    pub fn section_header_len(self) -> u32 {
         self.pick([40, 64])
     }
 }
@@ -91,14 +91,14 @@ pub struct HeaderTable {
     /// Number of entries.
     pub count: u32,
     /// Bytes from one entry to the next.
-    pub entry_size: u16,
+    pub entry_size: u32,
 }
 
 impl HeaderTable {
     /// Bytes of the whole table; meant for one that is in the file.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.count.saturating_mul(self.entry_size.into())
+        self.count.wrapping_mul(self.entry_size)
     }
 
     /// Tells whether the table has no entry.
@@ -114,9 +114,9 @@ impl HeaderTable {
     }
 
     /// Checks that the entries are large enough and lie in the file.
-    fn check(&self, least: u16, file_size: u32, report: &mut impl Report) -> Outcome {
+    fn check(&self, least: u32, file_size: u32, report: &mut impl Report) -> Outcome {
         let size = u64::from(self.count).saturating_mul(self.entry_size.into());
-        let inside = size <= MAX_TABLE && file_range(self.offset, size, file_size).is_some();
+        let inside = size <= MAX_TABLE && in_file(self.offset, size, file_size);
         if self.is_empty() || (inside && self.entry_size >= least) {
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl FileHeader {
         let table = |offset, count, entry_size| HeaderTable {
             offset,
             count: low32(count),
-            entry_size: low16(entry_size),
+            entry_size: low32(entry_size),
         };
         Ok(Self {
             class,
@@ -202,7 +202,7 @@ impl FileHeader {
             count: 1,
             entry_size: self.class.section_header_len(),
         };
-        let inside = file_range(first.offset, first.len().into(), file_size).is_some();
+        let inside = in_file(first.offset, first.len().into(), file_size);
         (wanted && first.offset != 0 && inside).then_some(first)
     }
 
@@ -333,8 +333,8 @@ impl Section {
 /// Entry number `index` of a table that lies in `bytes`.
 #[must_use]
 pub fn entry<'a>(table: &HeaderTable, bytes: &'a [u8], index: u32) -> &'a [u8] {
-    let start = place(index).saturating_mul(table.entry_size.into());
-    bytes.get(start..).unwrap_or_default()
+    let start = index.wrapping_mul(table.entry_size);
+    bytes.get(place(start)..).unwrap_or_default()
 }
 
 /// Where a section lies in the file, offset and size in bytes, and its
@@ -362,8 +362,9 @@ pub fn check_section(
         return Err(report.refuse2(Kind::SectionAlign, index.into(), section.align()));
     }
     let (offset, size) = (section.offset(), section.size());
-    match file_range(offset, size, file_size) {
-        Some(range) => Ok(SectionPart { range, align }),
-        None => Err(report.refuse3(Kind::SectionRange, index.into(), offset, size)),
+    if !in_file(offset, size, file_size) {
+        return Err(report.refuse3(Kind::SectionRange, index.into(), offset, size));
     }
+    let range = (low32(offset), low32(size));
+    Ok(SectionPart { range, align })
 }

@@ -163,10 +163,9 @@ impl<'a> Tags<'a> {
     ///
     /// [`Kind::NoEndTag`], [`Kind::TagSize`].
     pub fn next(&mut self, report: &mut impl Report) -> Outcome<Option<Tag<'a>>> {
-        let offset = u64::from(self.offset);
         let rest = self.rest;
         let Some(head) = rest.first_chunk::<TAG_HEAD>() else {
-            return Err(report.refuse2(Kind::NoEndTag, offset, 0));
+            return Err(report.refuse1(Kind::NoEndTag, self.offset));
         };
         let kind = TagType(u16_at(head, 0));
         let size = u32_at(head, 4);
@@ -177,7 +176,7 @@ impl<'a> Tags<'a> {
         let fields = rest.get(TAG_HEAD..index(size));
         let Some(fields) = fields.filter(|_| size >= min && kind != TagType::END) else {
             let (kind, size) = (kind.0.into(), size.into());
-            return Err(report.refuse3(Kind::TagSize, kind, offset, size));
+            return Err(report.refuse3(Kind::TagSize, kind, self.offset.into(), size));
         };
         // A size that ends at the header's end may leave less than its padding.
         let step = align_up(size, TAG_ALIGN).unwrap_or(size);
