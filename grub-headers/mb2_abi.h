@@ -221,13 +221,12 @@ MB2_ABI uint32_t mb2_grub_vbe_mode (uint32_t *mode);
 MB2_ABI uint32_t mb2_grub_vbe_mode_info (uint32_t mode, void *info256);
 MB2_ABI void mb2_grub_vbe_interface (uint16_t *segment_offset_length);
 
-/* UEFI only.  exit ends boot services.  boot_efi starts the kernel beside
-   them, and returns only when it fails.  */
+/* UEFI only.  exit ends boot services.  start_efi enters the kernel beside
+   them, with its memory as it is; never returns.  */
 MB2_ABI void mb2_grub_efi (struct mb2_efi *efi);
 MB2_ABI uint64_t mb2_grub_efi_map_size (void);
 MB2_ABI uint32_t mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map);
-MB2_ABI uint32_t mb2_grub_relocator_boot_efi (struct grub_relocator *relocator,
-                                              uint32_t entry, uint32_t info);
+MB2_ABI void mb2_grub_start_efi (size_t entry, size_t info);
 
 /* --- Functions of Rust that C calls: commands and callbacks --- */
 

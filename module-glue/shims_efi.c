@@ -2,26 +2,9 @@
 /* What the Rust loader asks UEFI; on EFI platforms only.  */
 
 #include <grub/types.h>
-#include <grub/cpu/multiboot.h>
-#include <grub/cpu/relocator.h>
 #include <grub/err.h>
-#include <grub/multiboot2.h>
 #include <grub/efi/efi.h>
 #include <mb2_abi.h>
-
-#ifdef __x86_64__
-
-MB2_ABI uint32_t
-mb2_grub_relocator_boot_efi (struct grub_relocator *relocator, uint32_t entry,
-                             uint32_t info)
-{
-  struct grub_relocator64_efi_state state = MULTIBOOT2_EFI_INITIAL_STATE;
-  state.MULTIBOOT_EFI_ENTRY_REGISTER = entry;
-  state.MULTIBOOT_EFI_MBI_REGISTER = info;
-  return grub_relocator64_efi_boot (relocator, state);
-}
-
-#endif
 
 MB2_ABI void
 mb2_grub_efi (struct mb2_efi *efi)

@@ -9,7 +9,6 @@ use crate::error::Kind;
 use crate::error::Outcome;
 use crate::info::{self, EfiMapRoom, ElfSections, InfoType, Writer};
 use crate::load::loaded;
-use crate::params::Firmware;
 use crate::plan::placement::Request;
 use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator, Whose};
 use crate::session::{Kernel, Memory, Sections, Session, Tags};
@@ -35,7 +34,7 @@ pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> 
     let session = session.filter(|session| !session.memory.spoiled);
     let Session { kernel, memory } = loaded(platform, session)?;
     let keep_services = memory.beside_services(platform);
-    let ends_services = platform.machine().firmware != Firmware::Bios && !keep_services;
+    let ends_services = platform.machine().has_services() && !keep_services;
     let info = Information {
         video: video::take_over(platform, &kernel.params)?,
         map: if keep_services {

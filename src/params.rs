@@ -26,11 +26,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boot services can stay alive: GRUB has a hand-over beside them on 64-bit
-    /// UEFI only (GRUB, grub-core/lib/x86_64/efi/relocator.c).
+    /// There are boot services, which can stay alive.
     #[must_use]
-    pub fn can_keep_services(&self) -> bool {
-        self.firmware == Firmware::Efi64
+    pub fn has_services(&self) -> bool {
+        self.firmware != Firmware::Bios
     }
 }
 
@@ -150,8 +149,12 @@ impl LoadParams {
 
         // Boot services stay only where an entry can live with them.
         let services = seen.get(TagType::EFI_BOOT_SERVICES);
-        let kept = services.is_some() && machine.can_keep_services();
-        let efi_entry = seen.get(TagType::ENTRY_EFI64).filter(|_| kept);
+        let kept = services.is_some() && machine.has_services();
+        let efi_entry = match machine.firmware {
+            Firmware::Efi32 => TagType::ENTRY_EFI32,
+            Firmware::Bios | Firmware::Efi64 => TagType::ENTRY_EFI64,
+        };
+        let efi_entry = seen.get(efi_entry).filter(|_| kept);
         let entry = efi_entry.or(seen.get(TagType::ENTRY));
         let address = seen.get(TagType::ADDRESS);
         if address.is_some() && entry.is_none() {

@@ -188,7 +188,7 @@ impl<P: Platform> Memory<P> {
     /// Tells whether memory is shared with a firmware that stays alive; known
     /// to be false where there is none.
     pub(crate) fn beside_services(&self, platform: &P) -> bool {
-        platform.machine().can_keep_services() && self.keep_services
+        platform.machine().has_services() && self.keep_services
     }
 
     /// The map for placing, and what of it is free. Memory without a choice is
@@ -252,7 +252,7 @@ impl<P: Platform> Memory<P> {
         }
         // Memory of boot services last: the firmware's page tables lie in it,
         // are still in use when GRUB moves the chunks, and often read-only.
-        if platform.machine().firmware != Firmware::Bios && !request.is_fixed() {
+        if platform.machine().has_services() && !request.is_fixed() {
             let target = self.place_once(platform, request, Whose::Other)?;
             if target.is_some() || self.spoiled {
                 return Ok(target);
@@ -274,7 +274,7 @@ impl<P: Platform> Memory<P> {
         let (map, mut free) = self.free(platform, whose, fixed)?;
         if fixed {
             free.check_fixed(&request.window, &map, platform)?;
-        } else if platform.machine().firmware != Firmware::Bios && !beside_services {
+        } else if platform.machine().has_services() && !beside_services {
             free.spare_trampoline();
         }
         let target = if beside_services {

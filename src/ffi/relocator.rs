@@ -107,21 +107,21 @@ impl platform::Relocator for Relocator {
     }
 
     #[doc(alias = "grub_relocator32_boot")]
-    #[doc(alias = "grub_relocator64_efi_boot")]
     fn boot(&mut self, registers: &HandOver) -> Outcome {
         let HandOver {
             entry,
             info,
             keep_services,
         } = *registers;
-        check(if keep_services && cfg!(target_pointer_width = "64") {
-            // SAFETY: the handle is live by the invariant; the chunks hold a
-            // kernel and its information, which was the caller's work.
-            unsafe { sys::mb2_grub_relocator_boot_efi(self.handle.as_ptr(), entry, info) }
-        } else {
-            // SAFETY: as above.
-            unsafe { sys::mb2_grub_relocator_boot32(self.handle.as_ptr(), entry, info) }
-        })
+        if EFI && keep_services {
+            // SAFETY: every chunk lies where it stays; they hold a kernel and
+            // its information, which was the caller's work.
+            unsafe { sys::mb2_grub_start_efi(index(entry), index(info)) };
+            return Err(Failed); // the call does not come back
+        }
+        // SAFETY: the handle is live by the invariant; the chunks hold a kernel
+        // and its information, which was the caller's work.
+        check(unsafe { sys::mb2_grub_relocator_boot32(self.handle.as_ptr(), entry, info) })
     }
 }
 

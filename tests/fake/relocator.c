@@ -29,6 +29,9 @@ struct grub_relocator
   struct grub_relocator_chunk *chunks;
 };
 
+/* There is one at a time that is used.  */
+static struct grub_relocator *newest;
+
 void
 fake_direct_map (void)
 {
@@ -50,6 +53,7 @@ grub_relocator_new (void)
     return NULL;
   relocator = fake_fresh (sizeof (*relocator));
   relocator->chunks = NULL;
+  newest = relocator;
   fake_count.relocators++;
   return relocator;
 }
@@ -287,7 +291,8 @@ grub_relocator32_boot (struct grub_relocator *relocator,
   fake_start (relocator, registers, ARRAY_SIZE (registers));
 }
 
-#if defined (GRUB_MACHINE_EFI) && defined (__x86_64__)
+#ifdef GRUB_MACHINE_EFI
+#ifdef __x86_64__
 grub_err_t
 grub_relocator64_efi_boot (struct grub_relocator *relocator,
 			   struct grub_relocator64_efi_state state)
@@ -298,5 +303,14 @@ grub_relocator64_efi_boot (struct grub_relocator *relocator,
   if (fake_fails ("jump", GRUB_ERR_OUT_OF_MEMORY))
     return grub_errno;
   fake_start (relocator, registers, ARRAY_SIZE (registers));
+}
+#endif
+
+/* Ours is not GRUB's: the registers are those of module-glue/start_efi.c.  */
+void
+mb2_grub_start_efi (size_t entry, size_t info)
+{
+  uint64_t registers[] = { entry, 0x36d76289, info, 0, 0, 0 };
+  fake_start (newest, registers, ARRAY_SIZE (registers));
 }
 #endif

@@ -14,14 +14,18 @@ use crate::tree::Tree;
 /// drop-in shall not differ from a module built there.
 const PLACE_IN_TREE: &str = "multiboot2-rs/module-glue";
 
+/// Enters a kernel beside boot services; a program of the host cannot.
+pub(crate) const START: &str = "start_efi.c";
+
 /// Names the C sources that make up the module of a platform.
 pub(crate) fn sources(tree: &Tree) -> Vec<&'static str> {
-    let machine = if tree.platform.is_efi() {
-        "shims_efi.c"
+    let mut sources = vec!["multiboot2.c", "shims.c"];
+    if tree.platform.is_efi() {
+        sources.extend(["shims_efi.c", START]);
     } else {
-        "shims_pc.c"
-    };
-    vec!["multiboot2.c", "shims.c", machine]
+        sources.push("shims_pc.c");
+    }
+    sources
 }
 
 /// Compiles all sources into `work`; warnings are errors.

@@ -96,7 +96,8 @@ impl Build {
     fn ours(&self) -> Result<Vec<PathBuf>> {
         let glue = root().join("module-glue");
         let mut objects = Vec::new();
-        for source in glue::sources(&self.tree) {
+        let sources = glue::sources(&self.tree);
+        for source in sources.into_iter().filter(|&source| source != glue::START) {
             objects
                 .push(self.compile(&glue.join(source), &["-Wall", "-Werror", "-ffreestanding"])?);
         }
