@@ -224,6 +224,8 @@ MB2_ABI void mb2_grub_vbe_interface (uint16_t *segment_offset_length);
 /* UEFI only.  exit ends boot services.  start_efi enters the kernel beside
    them, with its memory as it is; never returns.  */
 MB2_ABI void mb2_grub_efi (struct mb2_efi *efi);
+/* The SMBIOS entry point of the old (0) or new (1) kind, or NULL.  */
+MB2_ABI const void *mb2_grub_efi_smbios (uint32_t new_kind);
 MB2_ABI uint64_t mb2_grub_efi_map_size (void);
 MB2_ABI uint32_t mb2_grub_efi_exit (void *buffer, struct mb2_efi_map *map);
 MB2_ABI void mb2_grub_start_efi (size_t entry, size_t info);

@@ -3,6 +3,7 @@
 
 #include <grub/types.h>
 #include <grub/err.h>
+#include <grub/misc.h>
 #include <grub/efi/efi.h>
 #include <mb2_abi.h>
 
@@ -11,6 +12,24 @@ mb2_grub_efi (struct mb2_efi *efi)
 {
   efi->system_table = (grub_addr_t) grub_efi_system_table;
   efi->image_handle = (grub_addr_t) grub_efi_image_handle;
+}
+
+typedef __typeof__ (grub_efi_system_table->configuration_table->vendor_guid)
+  mb2_guid;
+
+MB2_ABI const void *
+mb2_grub_efi_smbios (uint32_t new_kind)
+{
+  static const mb2_guid guids[] = {
+    GRUB_EFI_SMBIOS_TABLE_GUID, GRUB_EFI_SMBIOS3_TABLE_GUID
+  };
+  const grub_efi_configuration_table_t *table =
+    grub_efi_system_table->configuration_table;
+  grub_efi_uintn_t left = grub_efi_system_table->num_table_entries;
+  for (; left; left--, table++)
+    if (!grub_memcmp (&table->vendor_guid, &guids[new_kind], sizeof (mb2_guid)))
+      return table->vendor_table;
+  return NULL;
 }
 
 MB2_SHIM (uint64_t, mb2_grub_efi_map_size, (void),

@@ -7,7 +7,7 @@
 #[cfg(doc)]
 use crate::error::Kind;
 use crate::error::Outcome;
-use crate::info::{self, EfiMapRoom, ElfSections, InfoType, Writer};
+use crate::info::{self, EfiMapRoom, ElfSections, EntryPoint, InfoType, Writer};
 use crate::load::loaded;
 use crate::plan::placement::Request;
 use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator, Whose};
@@ -101,6 +101,9 @@ impl<P: Platform> Information<'_, P> {
         if let Some(efi) = &efi {
             efi.write_system_table(out);
         }
+        if kernel.params.smbios {
+            smbios(platform, out);
+        }
         for (kind, new) in [(InfoType::ACPI_OLD, false), (InfoType::ACPI_NEW, true)] {
             if let Some(rsdp) = platform.acpi(new) {
                 out.tag(kind, &[], rsdp);
@@ -122,6 +125,18 @@ fn network<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
             out.tag(InfoType::NETWORK, &[], acknowledgement);
         }
         index = index.saturating_add(1);
+    }
+}
+
+/// Writes the SMBIOS tables; the newer kind where the firmware has both.
+fn smbios<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
+    let mut found = None;
+    for new in [true, false] {
+        found = found.or_else(|| EntryPoint::find(platform.smbios(new), new));
+    }
+    if let Some(entry) = found {
+        let (address, len) = entry.table();
+        entry.write(out, platform.firmware_memory(address, len));
     }
 }
 

@@ -2,6 +2,7 @@
 //! [`LoadParams`]: everything that the header and the command line ask for.
 
 use crate::error::{Kind, Outcome, Report};
+use crate::info::InfoType;
 use crate::wire::header::{Header, Tag, TagType};
 use bitflags::bitflags;
 
@@ -107,6 +108,8 @@ pub struct LoadParams {
     pub entry: Option<u32>,
     /// UEFI boot services stay alive, and the entry is the UEFI one.
     pub keep_services: bool,
+    /// The kernel asked for the SMBIOS tables.
+    pub smbios: bool,
     /// What the kernel takes for a console.
     pub console: Console,
     /// Video mode that the kernel wishes for.
@@ -122,6 +125,7 @@ struct Seen {
     fields: [u32; KNOWN_TYPES * 4],
     /// One bit for each type that was met.
     met: u32,
+    smbios: bool,
     console: Console,
 }
 
@@ -140,6 +144,7 @@ impl LoadParams {
         let mut seen = Seen {
             fields: [0; KNOWN_TYPES * 4],
             met: 0,
+            smbios: false,
             console: Console::EGA_TEXT,
         };
         let mut tags = header.tags();
@@ -179,6 +184,7 @@ impl LoadParams {
             placement,
             entry: entry.map(|&[entry, ..]| entry),
             keep_services: efi_entry.is_some(),
+            smbios: seen.smbios,
             console,
             framebuffer: Framebuffer {
                 width,
@@ -211,7 +217,10 @@ impl Seen {
         }
         self.met |= 1 << tag.kind.0;
         match tag.kind {
-            TagType::INFORMATION_REQUEST if !tag.optional => check_request(tag, report),
+            TagType::INFORMATION_REQUEST => {
+                self.smbios |= takes_smbios(tag, report)?;
+                Ok(())
+            }
             TagType::CONSOLE_FLAGS => {
                 let flags = Console::from_bits_truncate(tag.field(0));
                 self.console |= flags & Console::REQUIRED;
@@ -223,16 +232,19 @@ impl Seen {
     }
 }
 
-/// Refuses a required request for what this loader has never heard of; what
+/// Tells whether a request names the SMBIOS tables; the other types are given
+/// anyway. Refuses a required one for what this loader has never heard of; what
 /// the machine merely lacks is no reason (Multiboot2, 3.1.4).
-fn check_request(tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
+fn takes_smbios(tag: &Tag<'_>, report: &mut impl Report) -> Outcome<bool> {
+    let mut named = false;
     for index in 0..tag.field_count() {
         let request = tag.field(index);
-        if request > LAST_INFORMATION {
+        if request > LAST_INFORMATION && !tag.optional {
             return Err(report.refuse1(Kind::UnknownRequest, request));
         }
+        named |= request == InfoType::SMBIOS.0;
     }
-    Ok(())
+    Ok(named)
 }
 
 fn placement(fields: &[u32; 4], report: &mut impl Report) -> Outcome<Placement> {

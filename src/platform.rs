@@ -219,6 +219,12 @@ pub trait Platform: Report + Sized {
     fn dhcp_acknowledgement(&mut self, index: u32) -> Option<&'static [u8]>;
     /// The ACPI root pointer of the old or the new revision.
     fn acpi(&mut self, new: bool) -> Option<&'static [u8]>;
+    /// Memory in which an SMBIOS entry point of the new or the old kind may start
+    /// at each 16th byte; empty when there is none.
+    fn smbios(&mut self, new: bool) -> &'static [u8];
+    /// Memory that the firmware has said to be its own; empty when it cannot be
+    /// reached.
+    fn firmware_memory(&mut self, address: u64, len: u32) -> &'static [u8];
     /// UEFI's tables.
     fn efi(&mut self) -> Option<EfiTables>;
     /// Bytes that UEFI's memory map will need.

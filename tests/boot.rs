@@ -132,14 +132,44 @@ fn a_kernel_beside_boot_services_gets_no_map_but_the_handle() {
 }
 
 #[test]
+fn a_kernel_beside_32_bit_boot_services_gets_the_32_bit_handle() {
+    let header = HeaderBuilder::new()
+        .tag(Tag::EfiBootServices)
+        .tag(Tag::EntryEfi64(LOW_BASE + ENTRY + 8))
+        .tag(Tag::EntryEfi32(LOW_BASE + ENTRY + 16));
+    let image = images::elf_at(Class::Elf32, LOW_BASE, &header);
+    let mut fake = Fake::in_place(Firmware::Efi32);
+    fake.load(&images::bytes(&image)).unwrap();
+    let started = fake.boot().unwrap();
+    let expected = Expected::new()
+        .start(LOW_BASE, b"\0")
+        .tag(9, &[0, 0, 0], &[])
+        .tag(16, &[], ACKNOWLEDGEMENT)
+        .tag(11, &[], &(SYSTEM_TABLE as u32).to_le_bytes())
+        .acpi()
+        .tag(18, &[], &[])
+        .tag(19, &[], &(IMAGE_HANDLE as u32).to_le_bytes());
+    compare(&started, expected);
+    assert!(started.registers.keep_services);
+    assert_eq!(started.registers.entry, LOW_BASE + ENTRY + 16);
+    assert!(!fake.world.ended.get());
+    assert!(fake.balanced());
+}
+
+#[test]
 fn tag_7_counts_only_with_an_entry_for_this_firmware() {
     let both = HeaderBuilder::new()
         .tag(Tag::EfiBootServices)
         .tag(Tag::EntryEfi64(BASE + 0x40));
     let alone = HeaderBuilder::new().tag(Tag::EfiBootServices);
     let entry_only = HeaderBuilder::new().tag(Tag::EntryEfi64(BASE + 0x40));
-    let machines: [(New, &HeaderBuilder); 4] = [
+    let narrow = HeaderBuilder::new()
+        .tag(Tag::EfiBootServices)
+        .tag(Tag::EntryEfi32(BASE + 0x40));
+    let machines: [(New, &HeaderBuilder); 6] = [
         (Fake::bios, &both),
+        (Fake::bios, &narrow),
+        (Fake::efi64, &narrow),
         (Fake::efi32, &both),
         (Fake::efi64, &alone),
         (Fake::efi64, &entry_only),

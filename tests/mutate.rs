@@ -29,7 +29,7 @@ use std::time::Duration;
 
 /// Good files of all sorts.
 fn seeds(base: u32, add: fn(HeaderBuilder) -> HeaderBuilder) -> Vec<Vec<u8>> {
-    let requests = Tag::InformationRequest(vec![1, 6, 9, 21]);
+    let requests = Tag::InformationRequest(vec![1, 6, 9, 13, 21]);
     let plain = HeaderBuilder::new()
         .optional(requests)
         .tag(Tag::ModuleAlignment);
@@ -143,11 +143,13 @@ fn kernels_that_end_boot_services() {
 
 #[test]
 fn kernels_beside_boot_services() {
-    let plan = Plan {
-        in_place: true,
-        ..Plan::plain(Firmware::Efi64)
-    };
-    load(plan, &seeds(LOW_BASE, keeping), 1500);
+    for firmware in [Firmware::Efi32, Firmware::Efi64] {
+        let plan = Plan {
+            in_place: true,
+            ..Plan::plain(firmware)
+        };
+        load(plan, &seeds(LOW_BASE, keeping), 1000);
+    }
 }
 
 #[test]

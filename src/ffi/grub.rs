@@ -316,6 +316,30 @@ impl Platform for Grub {
         }
     }
 
+    fn smbios(&mut self, new: bool) -> &'static [u8] {
+        /// Bytes of the longer entry point.
+        const ENTRY_LEN: usize = 31;
+        if BIOS {
+            return self.firmware_memory(BIOS_START, BIOS_LEN);
+        } else if !EFI {
+            return &[];
+        }
+        // SAFETY: the call takes a number.
+        let entry = unsafe { sys::mb2_grub_efi_smbios(new.into()) };
+        // SAFETY: UEFI's tables keep an entry point until the kernel starts, and
+        // lie in whole pages.
+        unsafe { firmware_bytes(entry.cast(), ENTRY_LEN) }
+    }
+
+    fn firmware_memory(&mut self, address: u64, len: u32) -> &'static [u8] {
+        let len = index(len);
+        let start = usize::try_from(address).ok();
+        let start = start.filter(|start| start.checked_add(len).is_some());
+        // SAFETY: the firmware says that these bytes are its own, and memory is
+        // mapped where it is.
+        unsafe { firmware_bytes(ptr::with_exposed_provenance(start.unwrap_or_default()), len) }
+    }
+
     #[doc(alias = "grub_efi_system_table")]
     #[doc(alias = "grub_efi_image_handle")]
     fn efi(&mut self) -> Option<EfiTables> {
@@ -369,6 +393,10 @@ impl Platform for Grub {
         }
     }
 }
+
+/// Where a BIOS keeps what others shall find (SMBIOS, 5.2.1).
+const BIOS_START: u64 = 0xf_0000;
+const BIOS_LEN: u32 = 0x1_0000;
 
 /// Bytes of a descriptor in UEFI's map, at least.
 const EFI_DESCRIPTOR_LEN: u32 = 40;

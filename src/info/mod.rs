@@ -8,12 +8,14 @@
 mod firmware;
 mod image;
 mod memory;
+mod smbios;
 mod video;
 mod writer;
 
 pub use firmware::{Apm, EfiTables};
 pub use image::{ElfSections, module};
 pub use memory::{EfiMapRoom, memory_map};
+pub use smbios::EntryPoint;
 pub use video::{Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, begin_vbe};
 pub use writer::Writer;
 
@@ -48,6 +50,8 @@ open_enum! {
         EFI32 = 11,
         /// EFI 64-bit system table (Multiboot2, 3.6.14).
         EFI64 = 12,
+        /// SMBIOS tables (Multiboot2, 3.6.15).
+        SMBIOS = 13,
         /// ACPI root pointer, old (Multiboot2, 3.6.16).
         ACPI_OLD = 14,
         /// ACPI root pointer, new (Multiboot2, 3.6.17).

@@ -92,6 +92,7 @@ mod tests {
             placement: None,
             entry: None,
             keep_services: false,
+            smbios: false,
             console,
             framebuffer: Framebuffer {
                 width,

@@ -16,6 +16,10 @@ pub(crate) struct Facts {
     pub(crate) vbe_mode_info: [u8; 256],
     pub(crate) apm: Option<Apm>,
     pub(crate) acpi: [Option<&'static [u8]>; 2],
+    /// Memory where the old and the new entry point may be.
+    pub(crate) smbios: [&'static [u8]; 2],
+    /// What lies at [`SMBIOS_TABLE`].
+    pub(crate) smbios_table: &'static [u8],
     pub(crate) acknowledgements: Vec<&'static [u8]>,
     pub(crate) boot_device: Option<[u32; 3]>,
     pub(crate) efi: Option<EfiTables>,
@@ -30,6 +34,15 @@ pub(crate) struct Facts {
 pub(crate) const RSDP_OLD: &[u8] = b"RSD PTR kFAKE  \x00\x00\x10\x0f\x00";
 pub(crate) const RSDP_NEW: &[u8] = b"RSD PTR iFAKE  \x02\x00\x10\x0f\x00\
     $\x00\x00\x00\x00 \x0f\x00\x00\x00\x00\x00\xad\x00\x00\x00";
+
+/// SMBIOS entry points with their checksums, and their table.
+pub(crate) const SMBIOS_OLD: &[u8] = b"_SM_\x69\x1f\x02\x08\x10\0\0\0\0\0\0\0\
+    _DMI_\xfe\x11\0\0\x20\x0f\0\x02\0\x28";
+pub(crate) const SMBIOS_NEW: &[u8] = b"_SM3_\x00\x18\x03\x04\0\x01\0\x20\0\0\0\
+    \0\x20\x0f\0\0\0\0\0";
+pub(crate) const SMBIOS_TABLE: u64 = 0xf_2000;
+pub(crate) const SMBIOS_STRUCTURES: &[u8] = b"\x01\x05\x00\x01\x01fake\0\0\x7f\x04\xff\xfe\0\0\
+    behind";
 
 /// A network interface without an acknowledgement, and one with it.
 pub(crate) const ACKNOWLEDGEMENT: &[u8] = &[2, 1, 6, 0, 0x39, 3, 0xf3, 0x26, 0xff];
@@ -66,6 +79,8 @@ impl Facts {
             vbe_mode_info: [0xb0; 256],
             apm: bios.then_some(APM),
             acpi: [Some(RSDP_OLD), Some(RSDP_NEW)],
+            smbios: [SMBIOS_OLD, SMBIOS_NEW],
+            smbios_table: SMBIOS_STRUCTURES,
             acknowledgements: vec![&[], ACKNOWLEDGEMENT],
             boot_device: bios.then_some([0x80, 1, u32::MAX]),
             efi: (!bios).then_some(EfiTables {

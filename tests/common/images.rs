@@ -109,6 +109,7 @@ pub(crate) fn flat_at(base: u32, header: HeaderBuilder) -> FlatBuilder {
 pub(crate) fn keeping(header: HeaderBuilder) -> HeaderBuilder {
     header
         .tag(Tag::EfiBootServices)
+        .tag(Tag::EntryEfi32(LOW_BASE + ENTRY + 24))
         .tag(Tag::EntryEfi64(LOW_BASE + ENTRY + 16))
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct Told<'a> {
     pub(crate) sections: [u32; 3],
     pub(crate) headers: &'a [u8],
     pub(crate) keeps_services: bool,
+    /// The kernel has asked for the SMBIOS tables.
+    pub(crate) smbios: bool,
 }
 
 /// The whole boot information on this machine, in GRUB's order.
@@ -101,6 +103,9 @@ pub(crate) fn whole(fake: &Fake, told: &Told<'_>) -> Vec<u8> {
     if let Some(efi) = facts.efi {
         info = pointer(info, [11, 12], efi.system_table);
     }
+    if told.smbios {
+        info = smbios(info, facts);
+    }
     for (kind, rsdp) in [14, 15].into_iter().zip(facts.acpi) {
         if let Some(rsdp) = rsdp {
             info = info.tag(kind, &[], rsdp);
@@ -112,6 +117,15 @@ pub(crate) fn whole(fake: &Fake, told: &Told<'_>) -> Vec<u8> {
         }
         Some(_) => info.tag(17, &[48, 1], &facts.efi_map).end(),
         None => info.end(),
+    }
+}
+
+/// The SMBIOS tag, of the newer kind if there is one.
+fn smbios(info: Expected, facts: &Facts) -> Expected {
+    match facts.smbios {
+        [_, new @ [_, ..]] => info.tag(13, &[0x403, 0], &[new, &facts.smbios_table[..17]].concat()),
+        [old @ [_, ..], _] => info.tag(13, &[0x802, 0], &[old, &facts.smbios_table[..17]].concat()),
+        _ => info,
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The fake behind the loader's `Platform`.
 
-use super::facts::NAME;
+use super::facts::{NAME, SMBIOS_TABLE};
 use super::images::{Args, quote};
 use super::relocator::FakeRelocator;
 use super::world::{Buffer, FREE, Fault, RESERVED, Read, SERVICES, World, count};
@@ -224,6 +224,18 @@ impl Platform for Fake {
 
     fn acpi(&mut self, new: bool) -> Option<&'static [u8]> {
         self.facts.acpi[usize::from(new)]
+    }
+
+    fn smbios(&mut self, new: bool) -> &'static [u8] {
+        self.facts.smbios[usize::from(new)]
+    }
+
+    fn firmware_memory(&mut self, address: u64, len: u32) -> &'static [u8] {
+        let table = self.facts.smbios_table;
+        match address {
+            SMBIOS_TABLE => &table[..table.len().min(len as usize)],
+            _ => &[],
+        }
     }
 
     fn efi(&mut self) -> Option<EfiTables> {

@@ -11,6 +11,7 @@ pub(crate) struct Meaning {
     pub(crate) tags: [Option<[N; 4]>; 12], // first fields of the last one of each type
     pub(crate) console: N,                 // bit 0: one is required; bit 1: EGA text is none
     pub(crate) keeps_services: bool,       // and is entered beside them
+    pub(crate) smbios: bool,               // is asked for
     pub(crate) entry: Option<N>,           // as linked
     pub(crate) parts: Vec<[N; 4]>,         // link address, size, offset and size in the file
     pub(crate) place: [N; 3],              // first byte and end as linked, first as loaded
@@ -44,10 +45,14 @@ pub(crate) fn header(m: &mut Meaning, file: &[u8], uefi: N) -> Option<()> {
         let fields = [0, 4, 8, 12].map(|i| n(at + 8 + i, 4));
         only_if(kind != 1 || optional || (2..size / 4).all(|i| n(at + 4 * i, 4) <= 21))?;
         m.console |= if kind == 4 { fields[0] ^ 2 } else { 0 };
+        m.smbios |= kind == 1 && (2..size / 4).any(|i| n(at + 4 * i, 4) == 13);
         m.tags[slot] = Some(fields);
         at += size.next_multiple_of(8);
     }
-    let services = m.tags[7].and(m.tags[9]).filter(|_| uefi == 64);
+    let efi_entry = [(32, 8), (64, 9)]
+        .into_iter()
+        .find(|(bits, _)| *bits == uefi);
+    let services = m.tags[7].and(efi_entry).and_then(|(_, tag)| m.tags[tag]);
     m.keeps_services = services.is_some();
     m.entry = services.or(m.tags[3]).map(|fields| fields[0]);
     only_if(m.tags[10].is_none_or(|[_, _, align, _]| align.max(1).is_power_of_two()))

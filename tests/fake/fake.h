@@ -134,6 +134,7 @@ void fake_event (const char *format, ...) __attribute__ ((format (printf, 1, 2))
 void fake_start (struct grub_relocator *relocator, const uint64_t *registers,
 		 uint32_t count) __attribute__ ((noreturn));
 void fake_direct_map (void);
+void fake_firmware (void);
 void fake_map_changes (void);
 void fake_scratch_map (void);
 

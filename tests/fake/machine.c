@@ -2,9 +2,11 @@
 /* What the fake machine answers: memory, variables, screen, ACPI, network,
    UEFI; and the registry of loaders and commands.  */
 
+#define _GNU_SOURCE 1
 #include "fake.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <grub/acpi.h>
 #include <grub/command.h>
 #include <grub/env.h>
@@ -168,7 +170,17 @@ grub_video_get_info_and_fini (struct grub_video_mode_info *info, void **start)
   return GRUB_ERR_NONE;
 }
 
-/* --- ACPI and network --- */
+/* --- SMBIOS, ACPI and network --- */
+
+static const char smbios_old[] = "_SM_\151\37\2\10\20\0\0\0\0\0\0\0"
+  "_DMI_\376\21\0\0\40\17\0\2\0\50";
+static const char smbios_new[] = "_SM3_\0\30\3\4\0\1\0\40\0\0\0"
+  "\0\40\17\0\0\0\0";
+static const char smbios_table[] = "\1\5\0\1\1fake\0\0\177\4\377\376\0";
+
+/* Where the firmware of a PC keeps what others shall find.  */
+#define BIOS_START 0xf0000u
+#define BIOS_SIZE 0x10000u
 
 static const char rsdp_old[20] = "RSD PTR kFAKE  \0\0\20\17\0";
 static const char rsdp_new[36] = "RSD PTR iFAKE  \2\0\20\17\0$\0\0\0\0 \17";
@@ -218,7 +230,14 @@ static int booting;
 
 #ifdef GRUB_MACHINE_EFI
 
-grub_efi_system_table_t *grub_efi_system_table = (void *) 0x3fee018;
+static grub_efi_configuration_table_t tables[] = {
+  { GRUB_EFI_ACPI_TABLE_GUID, (void *) rsdp_old },
+  { GRUB_EFI_SMBIOS_TABLE_GUID, (void *) BIOS_START },
+  { GRUB_EFI_SMBIOS3_TABLE_GUID, (void *) (BIOS_START + 0x100) },
+};
+
+/* At a fixed address, since its own is in the boot information.  */
+grub_efi_system_table_t *grub_efi_system_table = (void *) (BIOS_START + 0x8000);
 grub_efi_handle_t grub_efi_image_handle = (void *) 0x3fde118;
 extern int grub_efi_is_finished;
 int grub_efi_is_finished;
@@ -277,6 +296,22 @@ grub_efi_finish_boot_services (grub_efi_uintn_t *size, void *buffer,
 }
 
 #endif
+
+void
+fake_firmware (void)
+{
+  char *memory = mmap ((void *) BIOS_START, BIOS_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (memory != (void *) BIOS_START)
+    fake_misuse ("address 0x%x is in use", BIOS_START);
+  memcpy (memory, smbios_old, sizeof (smbios_old));
+  memcpy (memory + 0x100, smbios_new, sizeof (smbios_new));
+  memcpy (memory + 0x2000, smbios_table, sizeof (smbios_table));
+#ifdef GRUB_MACHINE_EFI
+  grub_efi_system_table->num_table_entries = ARRAY_SIZE (tables);
+  grub_efi_system_table->configuration_table = tables;
+#endif
+}
 
 /* --- Loaders, commands, the module itself --- */
 

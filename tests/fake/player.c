@@ -277,6 +277,7 @@ main (void)
   uint32_t size;
   report = memfd_create ("report", 0);
   fake_direct_map ();
+  fake_firmware ();
 #ifdef GRUB_MACHINE_PCBIOS
   fake_scratch_map ();
 #endif

@@ -40,7 +40,7 @@ impl<'a> Arbitrary<'a> for Plan {
             1 => Firmware::Efi32,
             _ => Firmware::Efi64,
         };
-        let in_place = firmware == Firmware::Efi64 && bit(0);
+        let in_place = firmware != Firmware::Bios && bit(0);
         Ok(Self {
             firmware,
             in_place,

@@ -44,6 +44,7 @@ pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
         },
         headers: &headers,
         keeps_services: meaning.keeps_services,
+        smbios: meaning.smbios,
     };
     assert_eq!(registers.info % 8, 0);
     let chunk = rest.remove(&registers.info).expect("a chunk of its own");

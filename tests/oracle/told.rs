@@ -30,6 +30,8 @@ pub(crate) struct Much {
     modules: Vec<(u16, String)>,
     apm: Option<[u8; 20]>,
     acpi: [Option<(u8, u16)>; 2],
+    /// Which kinds of entry points there are, and whether the kernel asks.
+    smbios: [bool; 3],
     acknowledgements: Vec<(u8, u16)>,
     boot_device: Option<[u32; 3]>,
     screen: Option<Shown>,
@@ -92,6 +94,9 @@ impl Much {
         if self.graphics {
             header = header.tag(Tag::Framebuffer(1024, 768, 32));
         }
+        if self.smbios[2] {
+            header = header.optional(Tag::InformationRequest(vec![99, 13]));
+        }
         let mut base = images::BASE;
         if plan.in_place {
             (header, base) = (images::keeping(header), images::LOW_BASE);
@@ -120,6 +125,9 @@ impl Much {
         facts.acpi = self
             .acpi
             .map(|acpi| acpi.map(|(start, len)| table(start, len)));
+        for (entry, there) in facts.smbios.iter_mut().zip(self.smbios) {
+            *entry = if there { entry } else { &[] };
+        }
         let all = self.acknowledgements.iter().take(9);
         facts.acknowledgements = all.map(|&(start, len)| table(start, len)).collect();
         facts.boot_device = self.boot_device;

@@ -90,7 +90,7 @@ impl Group {
             (Self::Network, &["network"]),
             (
                 Self::Tags,
-                &["arguments", "many-tags", "request-", "unknown-"],
+                &["arguments", "many-tags", "request-", "smbios-", "unknown-"],
             ),
         ];
         if name.ends_with("-efi64") {
@@ -162,6 +162,7 @@ mod tests {
             ("flat-lead-trail", Group::Flat),
             ("gz-modules", Group::Compressed),
             ("entry-tag-twice", Group::Tags),
+            ("smbios-beside-services", Group::Tags),
             ("module-alignment", Group::Tags),
             ("module-empty", Group::Modules),
             ("modules-50", Group::Modules),

@@ -92,9 +92,10 @@ pub(crate) fn loads(platform: Platform) -> Result<Vec<Load>> {
             kernel: far.build()?.bytes,
         },
     ];
-    if platform == Platform::X86_64Efi {
+    if platform.is_efi() {
         let keeping = plain
             .tag(Tag::EfiBootServices)
+            .tag(Tag::EntryEfi32(DIRECT_BASE + 0x1018))
             .tag(Tag::EntryEfi64(DIRECT_BASE + 0x1020));
         loads.push(Load {
             name: "beside boot services",

@@ -10,7 +10,7 @@ const PURE: &[&str] = &["src/wire/", "src/plan/", "src/info/"];
 const FILE_LIMIT: usize = 420;
 
 /// All C files of the glue together, in lines that are neither empty nor comment.
-const GLUE_LIMIT: usize = 450;
+const GLUE_LIMIT: usize = 520;
 
 /// Returns the places whose words contain `wanted` one after the other.
 fn sequence(texts: &Texts, folder: &str, wanted: &[&str]) -> Vec<String> {

@@ -2,14 +2,15 @@
 //! Two starts of one kernel: memory by what it is for, and the boot information
 //! without the addresses that loaders choose.
 
-use super::{Case, Change, Kernel, N, Start};
+use super::{Case, Change, Firmware, Kernel, N, Start};
 use crate::bytes::{put_number, u32_at};
 use crate::dump::compare::{self, Deviation, Rules};
 use crate::dump::{Dump, Entry, ImageReport, Tag, Tags, kind};
 
 /// Names of the registers behind the entry.
 const NARROW: [&str; 8] = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"];
-const WIDE: [&str; 5] = ["rax", "rbx", "rcx", "rdx", "rsi"];
+const BESIDE_SERVICES: usize = 5;
+const WIDE: [&str; BESIDE_SERVICES] = ["rax", "rbx", "rcx", "rdx", "rsi"];
 
 /// Tags that depend on whether boot services stay.
 const OF_SERVICES: [u32; 6] = [
@@ -121,8 +122,12 @@ impl View<'_> {
         for part in &self.kernel.parts {
             image.extend(self.memory(place(part.at), part.size as usize)?);
         }
-        let wide = registers.len() == WIDE.len();
-        let names: &[&str] = if wide { &WIDE } else { &NARROW };
+        let alive = registers.len() == BESIDE_SERVICES;
+        let (entry_state, names): (_, &[&str]) = match self.case.terrain.firmware {
+            Firmware::Efi64 if alive => (Entry::Efi64, &WIDE),
+            _ if alive => (Entry::Efi32, &NARROW),
+            _ => (Entry::Plain32, &NARROW),
+        };
         let names = names.iter().map(|name| (*name).to_owned());
         Ok(Found {
             entry: N::from(*entry)
@@ -131,11 +136,11 @@ impl View<'_> {
                 & 0xffff_ffff,
             image,
             dump: Dump {
-                entry: if wide { Entry::Efi64 } else { Entry::Plain32 },
+                entry: entry_state,
                 registers: names.zip(registers.iter().copied()).collect(),
                 image: ImageReport::default(),
                 ranges: Vec::new(),
-                boot_services_alive: wide,
+                boot_services_alive: alive,
                 mbi_address: info as u32,
                 mbi: self.information(mbi)?,
                 modules: Vec::new(),
@@ -173,6 +178,7 @@ impl View<'_> {
                 one if OF_SERVICES.contains(&one) && self.kernel.allows(Change::Services) => {
                     continue;
                 }
+                kind::SMBIOS if self.kernel.allows(Change::Smbios) => continue,
                 _ => {}
             }
             out.extend(bytes);

@@ -163,11 +163,7 @@ fn entry(kernel: &mut Kernel, fields: Fields<'_>, list: &[Program]) {
         .iter()
         .find(holds)
         .map(|p| (p.paddr + entry - p.vaddr) % word);
-    let tag = match kernel.keeps_services {
-        true => kernel.tags[9],
-        false => kernel.tags[3],
-    };
-    let by_tag = tag.map(|[entry, ..]| entry);
+    let by_tag = kernel.entry_tag.map(|[entry, ..]| entry);
     let used = by_tag.or(found);
     let inside = |entry: &N| {
         kernel

@@ -37,10 +37,6 @@ pub(super) fn read(
     });
     kernel.link_base = start;
     kernel.stock_link_base = start;
-    let entry = match kernel.keeps_services {
-        true => kernel.tags[9],
-        false => kernel.tags[3],
-    };
     let inside = |[entry, ..]: [N; 4]| start <= entry && entry < end;
-    kernel.note(Oddity::EntryOutside, !entry.is_some_and(inside));
+    kernel.note(Oddity::EntryOutside, !kernel.entry_tag.is_some_and(inside));
 }

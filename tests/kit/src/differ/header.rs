@@ -42,7 +42,7 @@ pub(super) fn read(kernel: &mut Kernel, case: &Case<'_>) {
         };
         match kind {
             0 => break,
-            1 if !optional => {
+            1 => {
                 let asks = (0..(size - 8) / 4).any(|i| field(i) == 13);
                 kernel.note(Oddity::SmbiosRequest, asks);
             }
@@ -61,8 +61,15 @@ pub(super) fn read(kernel: &mut Kernel, case: &Case<'_>) {
         let huge = width.max(height).max(depth) >= 1 << 31;
         kernel.note(Oddity::HugeMode, huge);
     }
-    let usable = case.terrain.firmware == Firmware::Efi64 && kernel.tags[9].is_some();
+    let efi_entry = match case.terrain.firmware {
+        Firmware::Bios => None,
+        Firmware::Efi32 => kernel.tags[8],
+        Firmware::Efi64 => kernel.tags[9],
+    };
     let asks = case.terrain.firmware != Firmware::Bios && kernel.tags[7].is_some();
-    kernel.keeps_services = asks && usable;
-    kernel.note(Oddity::NoServicesEntry, asks && !usable);
+    kernel.keeps_services = asks && efi_entry.is_some();
+    kernel.entry_tag = efi_entry.filter(|_| asks).or(kernel.tags[3]);
+    kernel.note(Oddity::NoServicesEntry, asks && efi_entry.is_none());
+    let only_ours = kernel.keeps_services && case.terrain.firmware == Firmware::Efi32;
+    kernel.note(Oddity::BesideEfi32, only_ours);
 }

@@ -183,6 +183,8 @@ struct Kernel {
     tags: [Option<[N; 4]>; 11],
     /// Boot services stay alive.
     keeps_services: bool,
+    /// The entry that a tag names, if one counts.
+    entry_tag: Option<[N; 4]>,
     parts: Vec<Part>,
     /// What the image's first byte is linked to, in our eyes and in C's.
     link_base: N,

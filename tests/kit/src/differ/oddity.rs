@@ -18,6 +18,8 @@ pub enum Change {
     Services,
     /// The video mode that is asked for.
     Mode,
+    /// Whether there are SMBIOS tables.
+    Smbios,
 }
 
 /// A row of the table below.
@@ -106,9 +108,9 @@ oddities! {
     /// The header or a tag has a wrong length, or the end tag is missing.
     HeaderFrame: "C looks at no length (D1, D2, D3)",
         refused FRAME, fails [], changes [];
-    /// Information of type 13 is required.
-    SmbiosRequest: "C does not know SMBIOS, and looks for its name in freed memory",
-        refused [], fails [FREED], changes [];
+    /// Information of type 13 is asked for.
+    SmbiosRequest: "C does not know SMBIOS, and looks for a required type's name in freed memory",
+        refused [], fails [FREED], changes [Smbios];
     /// The 32-bit UEFI entry is required.
     Efi32Entry: "C does not know tag 8, and looks for its name in freed memory",
         refused [], fails [FREED], changes [];
@@ -122,6 +124,9 @@ oddities! {
     /// Boot services are to stay, and there is no entry beside them.
     NoServicesEntry: "C keeps them for a kernel that cannot use them (D16)",
         refused [], fails MEMORY, changes [Services];
+    /// The 32-bit UEFI entry is used, beside boot services.
+    BesideEfi32: "C keeps them, and takes the entry that ends them",
+        refused [], fails [ANYHOW], changes [Services, Entry];
     /// A fixed image is linked to memory that is not free.
     NotFree: "C does not look at the map (D15)",
         refused ["is not free memory", "no free memory"], fails [], changes [];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One dump against what its image, its modules and its machine promise.
 
-use super::{Available, Dump, Entry, kind};
+use super::{Available, Dump, Entry, kind, smbios};
 use crate::bytes::u32_at;
 use crate::error::Result;
 use crate::kernel::Expected;
@@ -41,6 +41,7 @@ pub fn check(dump: &Dump, promise: &Promise<'_>) -> Result<Vec<String>> {
     let mut findings = Findings(Vec::new());
     findings.image(dump, promise);
     findings.strings(dump, promise)?;
+    findings.smbios(dump)?;
     findings.modules(dump, promise);
     findings.sections(dump, promise);
     findings.places(dump, promise)?;
@@ -112,6 +113,15 @@ impl Findings {
         self.expect(modules.len() == promise.modules.len(), || {
             format!("{} module tags", modules.len())
         });
+        Ok(())
+    }
+
+    fn smbios(&mut self, dump: &Dump) -> Result {
+        for tag in dump.tags()?.iter().filter(|tag| tag.kind == kind::SMBIOS) {
+            if let Err(text) = smbios::check(tag) {
+                self.expect(false, || format!("SMBIOS: {text}"));
+            }
+        }
         Ok(())
     }
 

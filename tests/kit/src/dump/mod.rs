@@ -10,6 +10,7 @@ pub mod compare;
 mod crosscheck;
 mod memory;
 mod parse;
+mod smbios;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -103,12 +103,42 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         entry_efi32: true,
         ..KernelSpec::elf(Class::Elf32)
     };
-    // GRUB has no hand-over for this entry, so it counts as absent.
-    let variant = Variant::of("efi32-entry", &efi32, payload)?;
+    for (name, preference) in [
+        ("efi32", None),
+        ("efi32-low", Some(1)),
+        ("efi32-high", Some(2)),
+    ] {
+        let spec = KernelSpec {
+            relocatable: preference.and_then(window),
+            ..efi32.clone()
+        };
+        let variant =
+            Variant::of(name, &spec, payload)?.module(&["m"], crate::bytes::noise(33, 10_000));
+        list.push(
+            variant
+                .on(&[Platform::I386Efi])
+                .ours_only(Deviation::Efi32Entry),
+        );
+    }
+    let flat = KernelSpec {
+        boot_services: true,
+        entry_efi32: true,
+        ..KernelSpec::flat(crate::kernel::Flat::default())
+    };
     list.push(
-        variant
+        Variant::of("flat-efi32", &flat, payload)?
             .on(&[Platform::I386Efi])
-            .ours_only(Deviation::BootServicesEnded),
+            .ours_only(Deviation::Efi32Entry),
+    );
+    let variant = Variant::of("efi32-entry-elsewhere", &efi32, payload)?;
+    list.push(variant.clone().on(&[Platform::I386Pc]));
+    list.push(
+        Variant {
+            name: "efi32-entry-on-efi64".to_owned(),
+            ..variant
+        }
+        .on(&x64)
+        .ours_only(Deviation::BootServicesEnded),
     );
     Ok(list)
 }

@@ -26,6 +26,7 @@ mod rounds;
 mod script;
 mod session;
 mod sessions;
+mod smbios;
 mod tags;
 mod unusual;
 
@@ -320,6 +321,7 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
         efi::variants,
         modules::variants,
         network::variants,
+        smbios::variants,
         compressed::variants,
         bad::variants,
         bad_elf::variants,
