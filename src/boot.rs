@@ -32,7 +32,24 @@ const MAP_ATTEMPTS: usize = 4;
 /// loaded.
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
     let session = session.filter(|session| !session.memory.spoiled);
-    let Session { kernel, memory } = loaded(platform, session)?;
+    let session = loaded(platform, session)?;
+    let registers = prepare(platform, session)?;
+    let started = session.memory.relocator.boot(&registers);
+    if !registers.keep_services && platform.machine().firmware != Firmware::Bios {
+        platform.halt();
+    }
+    started
+}
+
+/// Does all that comes before the jump, the end of boot services included, and
+/// returns what the kernel finds in its registers.
+///
+/// # Errors
+///
+/// [`Kind::NoRoom`] and what GRUB refuses.
+#[inline(always)] // on hosts that never jump it is the last step
+pub fn prepare<P: Platform>(platform: &mut P, session: &mut Session<P>) -> Outcome<HandOver> {
+    let Session { kernel, memory } = session;
     let keep_services = memory.beside_services(platform);
     let ends_services = platform.machine().has_services() && !keep_services;
     let info = Information {
@@ -49,15 +66,11 @@ pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> 
     } else {
         write(platform, memory, &info)?
     };
-    let started = memory.relocator.boot(&HandOver {
+    Ok(HandOver {
         entry: info.kernel.loaded.entry,
         info: address,
         keep_services,
-    });
-    if ends_services {
-        platform.halt();
-    }
-    started
+    })
 }
 
 /// What the information is made of, beside what the platform can be asked

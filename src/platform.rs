@@ -10,7 +10,7 @@ use crate::info::{Apm, EfiTables};
 use crate::params::Machine;
 use crate::plan::placement::Request;
 use crate::table::Bytes;
-use crate::units::{FileOffset, PhysAddr};
+use crate::units::{FileOffset, PhysAddr, index};
 use core::ffi::CStr;
 
 /// What a file is opened as; verifiers see it (GRUB, include/grub/file.h).
@@ -96,6 +96,12 @@ pub trait Relocator {
 
     /// The bytes of the chunk that was reserved last, where they are now.
     fn newest(&mut self) -> &mut [u8];
+
+    /// Tells whether that chunk is at its target `at` already, so that nothing
+    /// moves when the kernel starts.
+    fn stays(&mut self, at: PhysAddr) -> bool {
+        self.newest().as_ptr().addr() == index(at.0)
+    }
 
     /// Starts the kernel; returns only when that fails.
     fn boot(&mut self, registers: &HandOver) -> Outcome;

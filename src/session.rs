@@ -10,7 +10,7 @@ use crate::plan::image;
 use crate::plan::placement::{self, FreeMemory, ONE_MIB, Request};
 use crate::platform::{MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
-use crate::units::{PhysAddr, Span, index};
+use crate::units::{PhysAddr, Span};
 
 /// Where a session lives between commands. The empty place is all zero, so
 /// that it takes no room in the module's file.
@@ -312,7 +312,7 @@ impl<P: Platform> Memory<P> {
         self.taken.join(&span);
         // A chunk that would still have to move is no use beside a firmware
         // that stays: it owns the memory in the way.
-        let stays = !beside_services || self.bytes().as_ptr().addr() == index(span.first);
+        let stays = !beside_services || self.relocator.stays(PhysAddr(span.first));
         if stays && request.allows(&span) && free.holds(&span) {
             return Ok(Some(PhysAddr(span.first)));
         }

@@ -157,6 +157,12 @@ pub struct Tags<'a> {
 }
 
 impl<'a> Tags<'a> {
+    /// Where the next tag starts in the file, in bytes.
+    #[must_use]
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
     /// The next tag, or `None` at the end tag.
     ///
     /// # Errors
