@@ -7,12 +7,17 @@ use mb2::wire::elf::{Class, FileHeader, HeaderTable, PT_LOAD, Program, Section, 
 /// Most headers that are looked at; no sound file has more.
 const MOST: u32 = 1 << 20;
 
+/// A count or an index that stands in section header 0 (ELF, `PN_XNUM`, `SHN_XINDEX`).
+const ELSEWHERE: u32 = 0xffff;
+
 /// The headers of an ELF file.
 pub struct Elf<'a> {
     /// The file header, with the counts that section 0 has.
     pub header: FileHeader,
     /// The counts stand in section 0.
     pub extended: bool,
+    /// The file header says that there are sections.
+    pub counts_sections: bool,
     /// All program headers, or none where the table is no good.
     pub programs: Vec<Program>,
     /// All section headers, likewise.
@@ -27,20 +32,14 @@ impl<'a> Elf<'a> {
         let mut kept = Kept::default();
         let mut header = FileHeader::parse(bytes, &mut kept).ok()?;
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let before = (
-            header.programs.count,
-            header.sections.count,
-            header.name_index,
-        );
+        let class = header.class;
+        let counts = [header.programs.count, header.sections.count];
+        let names = header.name_index;
         let first = header.extension(size);
         let first = first.and_then(|table| bytes.get(table.offset() as usize..));
+        let asked = first.is_some() && header.sections.entry_size >= class.section_header_len();
         let sound = header.resolve(first, size, &mut kept).is_ok();
-        let after = (
-            header.programs.count,
-            header.sections.count,
-            header.name_index,
-        );
-        let class = header.class;
+        let many = counts[1] == 0 && header.sections.count != 0;
         let table = |table: &HeaderTable| {
             let rest = bytes.get(table.offset() as usize..).unwrap_or_default();
             let count = if sound { table.count.min(MOST) } else { 0 };
@@ -50,7 +49,8 @@ impl<'a> Elf<'a> {
         let programs = table(&header.programs).map(|bytes| Program::parse(class, bytes));
         let sections = table(&header.sections).map(|bytes| Section::parse(class, bytes));
         Some(Self {
-            extended: before != after && header.sections.offset != 0,
+            extended: asked && (many || [counts[0], names].contains(&ELSEWHERE)),
+            counts_sections: counts[1] != 0,
             programs: programs.collect(),
             sections: sections.collect(),
             header,

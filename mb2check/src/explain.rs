@@ -2,6 +2,7 @@
 //! What a refusal is about: the byte of the file, and what was expected there.
 
 use mb2::error::{Error, Kind};
+use mb2::params::Firmware;
 use mb2::wire::header::{SEARCH_LEN, TagType};
 
 use crate::elf::Elf;
@@ -34,6 +35,14 @@ impl Facts<'_> {
     #[must_use]
     pub fn tag(&self, kind: TagType) -> Option<&Tag> {
         self.tags(kind).next_back()
+    }
+
+    /// Tells whether a tag has the entry that is used on this machine.
+    #[must_use]
+    pub fn entry_by_tag(&self) -> bool {
+        let has = |kind| self.tag(kind).is_some();
+        let stays = has(TagType::EFI_BOOT_SERVICES) && has(TagType::ENTRY_EFI64);
+        has(TagType::ENTRY) || (stays && self.setup.firmware == Firmware::Efi64)
     }
 
     /// Where a field of that tag is in the file; `inside` the tag.

@@ -3,7 +3,7 @@
 //! file that this loader takes.
 
 use mb2::params::Firmware;
-use mb2::wire::elf::{SHT_NOBITS, Section};
+use mb2::wire::elf::{PT_LOAD, Program, SHT_NOBITS, SHT_NULL, Section};
 use mb2::wire::header::{SEARCH_LEN, TagType};
 
 use crate::elf::Elf;
@@ -94,7 +94,7 @@ fn programs(elf: &Elf<'_>, notes: &mut Vec<Note>) {
     }
     let empty = (0..).zip(&elf.programs);
     for (index, program) in empty {
-        if program.kind() == mb2::wire::elf::PT_LOAD && program.memory_size() == 0 {
+        if program.kind() == PT_LOAD && program.memory_size() == 0 {
             let text = format!(
                 "GRUB's C loader counts the empty segment {index} for the image's bounds and overlaps"
             );
@@ -111,11 +111,12 @@ fn programs(elf: &Elf<'_>, notes: &mut Vec<Note>) {
         );
         notes.push(Note::at(elf.section_field(index.into(), 4, 4), text));
     }
-    if elf.sections.is_empty() && elf.header.sections.offset == 0 {
-        notes.push(Note::at(
-            elf.pick(32, 40),
-            "GRUB's C loader since 2.12 refuses files without a section table",
-        ));
+    if elf.header.sections.offset == 0 {
+        let text = match elf.counts_sections {
+            true => "GRUB's C loader takes the start of the file for the section table",
+            false => "GRUB's C loader since 2.12 refuses files without a section table",
+        };
+        notes.push(Note::at(elf.pick(32, 40), text));
     }
 }
 
@@ -126,30 +127,33 @@ fn is_relocation(section: &Section) -> bool {
 /// The C loader asks program headers of all types, and even where a tag has the entry.
 fn entry(facts: &Facts<'_>, elf: &Elf<'_>, notes: &mut Vec<Note>) {
     let entry = elf.header.entry;
-    let holds = |program: &&mb2::wire::elf::Program| {
+    // Its sums wrap.
+    let word = |value: u64| elf.pick(value & u64::from(u32::MAX), value);
+    let holds = |program: &&Program| {
+        let end = word(program.vaddr().wrapping_add(program.memory_size()));
+        program.vaddr() <= entry && entry < end
+    };
+    let address = |program: &Program| word(program.paddr().wrapping_add(entry - program.vaddr()));
+    let found = elf.programs.iter().find(holds).map(address);
+    let mut loaded = elf.loadable().map(|(_, program)| program);
+    let right = loaded.find(|program| {
         let inside = entry.checked_sub(program.vaddr());
         inside.is_some_and(|inside| inside < program.memory_size())
+    });
+    let text = if found.is_none_or(|found| found >> 32 != 0) {
+        "GRUB's C loader wants e_entry in a segment, whoever has the entry"
+    } else if found != right.map(address) && !facts.entry_by_tag() {
+        "GRUB's C loader takes the address of the entry from a header that is not loaded"
+    } else {
+        return;
     };
-    let first = elf.programs.iter().find(holds);
-    let mut loaded = elf.loadable().map(|(_, program)| program);
-    let right = loaded.find(holds);
-    let slide = |program: &mb2::wire::elf::Program| program.paddr().wrapping_sub(program.vaddr());
-    let text = match (first, right) {
-        (None, _) => "GRUB's C loader wants e_entry in a segment although a tag has the entry",
-        (Some(first), Some(right)) if slide(first) != slide(right) => {
-            "GRUB's C loader takes the entry's address from a header that is not loaded"
-        }
-        _ => return,
-    };
-    let by_tag = facts.tag(TagType::ENTRY).is_some();
-    if first.is_none() || !by_tag {
-        notes.push(Note::at(24, text));
-    }
+    notes.push(Note::at(24, text));
 }
 
 fn sections(elf: &Elf<'_>, notes: &mut Vec<Note>) {
-    for (index, section) in (0u32..).zip(&elf.sections).skip(1) {
-        if section.kind() == SHT_NOBITS && section.addr() == 0 && section.size() > 0 {
+    for (index, section) in (0u32..).zip(&elf.sections) {
+        let empty = [SHT_NULL, SHT_NOBITS].contains(&section.kind());
+        if empty && section.addr() == 0 && section.size() > 0 {
             let text = format!(
                 "GRUB's C loader reads section {index} ({}) from the file, which does not hold it",
                 elf.name(index)
