@@ -47,7 +47,11 @@ pub struct Cli {
     pub map: Option<PathBuf>,
 
     /// Load a module, too, as module2 does; can be repeated
-    #[arg(long, value_name = "[--nounzip ]FILE[ ARGUMENTS]")]
+    #[arg(
+        long,
+        value_name = "[--nounzip ]FILE[ ARGUMENTS]",
+        allow_hyphen_values = true
+    )]
     pub module: Vec<String>,
 
     /// Command line of the kernel

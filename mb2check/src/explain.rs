@@ -161,8 +161,8 @@ fn of_header(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> 
             "a power of two, or 0".to_owned(),
         ),
         Kind::PlacementRange => (
-            facts.field(TagType::RELOCATABLE, 8),
-            "a min_addr and a max_addr with room for the image between them".to_owned(),
+            facts.field(TagType::RELOCATABLE, 12),
+            "a max_addr that lies above min_addr by the size of the image or more".to_owned(),
         ),
         Kind::NoConsole => (
             facts.field(TagType::CONSOLE_FLAGS, 8),

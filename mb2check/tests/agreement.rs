@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The verdict is the loader's: over its own test machine and over this program's the
 //! same kernels are taken, to the same places, and refused with the same line.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "test code stops where it is surprised"
-)]
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Warnings about other loaders. The test kit finds by itself what is odd about a kernel;
 //! its findings were compared with GRUB's C loader over thousands of kernels.
-#![expect(clippy::unwrap_used, reason = "test code stops where it is surprised")]
 
 use std::collections::BTreeMap;
 
