@@ -115,3 +115,24 @@ fn unpacked(packing: Packing, stored: &[u8], limit: u64) -> Result<Vec<u8>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Zeroes, of which only so many may be asked for.
+    struct Zeroes(usize);
+
+    impl Read for Zeroes {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(into.len()).expect("no more is read");
+            into.fill(0);
+            Ok(into.len())
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_far_behind_the_limit() {
+        assert!(bounded(Zeroes(1 << 20), 100_000).is_err());
+    }
+}

@@ -208,7 +208,7 @@ fn tags(facts: &Facts<'_>) -> Vec<Note> {
     };
     let start = header.offset as usize;
     let end = start + header.length as usize;
-    for align in [4, 2, 1] {
+    for align in [4, 1] {
         let Some(list) = walk(facts.bytes, start + 16, end, align) else {
             continue;
         };

@@ -124,6 +124,18 @@ fn run(new: fn() -> Fake, kernels: u32, mut make: impl FnMut(&mut Random) -> Vec
     );
 }
 
+/// A machine whose low memory boot services have, and nearly all other.
+fn full_of_services() -> Fake {
+    let fake = Fake::efi32();
+    let range = |start, end, kind| common::world::Range { start, end, kind };
+    *fake.world.ranges.borrow_mut() = vec![
+        range(0, 0xa_0000, SERVICES),
+        range(0x10_0000, 0x300_0000, SERVICES),
+        range(0x300_0000, 0x301_0000, FREE),
+    ];
+    fake
+}
+
 /// A kernel of any sort, every other one damaged.
 fn any(random: &mut Random) -> Vec<u8> {
     let ground = Ground {
@@ -145,6 +157,15 @@ fn on_a_bios() {
 #[test]
 fn on_uefi_that_ends() {
     run(Fake::efi32, 1500, any);
+    run(full_of_services, 500, |random| {
+        let low = images::relocatable(0, u32::MAX, 8 << random.below(12), 1);
+        let class = random.pick(&images::CLASSES);
+        let mut file = images::bytes(&images::elf(class, &HeaderBuilder::new().tag(low)));
+        if random.one_in(2) {
+            mutate(&mut file, random, images::BASE);
+        }
+        file
+    });
     // Beside boot services the test machine needs memory in its place, as below.
     run(Fake::efi64, 1500, |random| {
         loop {
@@ -164,7 +185,11 @@ fn beside_boot_services() {
         || Fake::in_place(Firmware::Efi64),
         1500,
         |random| {
-            let header = images::keeping(HeaderBuilder::new());
+            let mut header = images::keeping(HeaderBuilder::new());
+            if random.one_in(2) {
+                // To the place that sections would like as well.
+                header = header.tag(images::relocatable(0, u32::MAX, 0x1000, 1));
+            }
             let class = random.pick(&images::CLASSES);
             let image = images::elf_at(class, images::LOW_BASE, &header);
             let mut file = images::bytes(&images::with_sections(image));

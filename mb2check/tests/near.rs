@@ -139,6 +139,16 @@ fn tags_without_their_padding() {
     near(&file.bytes, Some(at), "type 4 at");
     let notes = report(&file.bytes).near_misses;
     assert!(notes[0].text.contains("4 bytes of padding"), "{notes:?}");
+    // A tag of 17 bytes, and the next one at 36 or at 33.
+    for (align, start, missing) in [(4, 36, 4), (1, 33, 7)] {
+        let header = HeaderBuilder::new()
+            .tag(Tag::Raw(6, None, vec![0; 9]))
+            .tag(Tag::Console(2))
+            .tag_alignment(align);
+        let file = built(Class::Elf64, &header);
+        let words = format!("{missing} bytes of padding");
+        near(&file.bytes, Some(file.segment_offsets[0] + start), &words);
+    }
 }
 
 #[test]

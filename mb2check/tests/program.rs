@@ -72,6 +72,7 @@ fn the_status_is_for_scripts() {
         complaint,
         "mb2check: nothing: No such file or directory (os error 2)\n"
     );
+    files.status(&["-q", "nothing", "bad"], 2);
     for args in [
         &[][..],
         &["--memory", "much", "good"],

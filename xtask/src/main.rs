@@ -21,6 +21,7 @@ mod host;
 mod initrd;
 mod iso;
 mod lint;
+mod mb2check;
 mod moddeps;
 mod module;
 mod nx;

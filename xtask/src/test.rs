@@ -14,7 +14,9 @@ use crate::grub::{Grub, Place};
 use crate::platform::Platform;
 use crate::table::{self, Group};
 use crate::versions::{self, Kind, Shows};
-use crate::{host, lint, module, packages, repro, root, rules, suite, toolchain, tree, ui};
+use crate::{
+    host, lint, mb2check, module, packages, repro, root, rules, suite, toolchain, tree, ui,
+};
 
 /// How many machines run at the same time.
 const WORKERS: usize = 2;
@@ -223,6 +225,7 @@ fn before_machines(places: &[Place]) -> Vec<Job> {
         job("clippy", None, lint::clippy),
         job("clippy over planted offences", None, lint::planted::command),
         Job::new("host tests", None, host_tests),
+        Job::new("mb2check as installed", None, mb2check::check),
     ];
     for place in places {
         let here = place.clone();

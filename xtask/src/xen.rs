@@ -17,7 +17,7 @@ pub(crate) const CMDLINE: &str = "console=com1 com1=115200,8n1";
 pub(crate) const REFUSAL: &str = "EFI IA-32 platforms are not supported!";
 
 /// The load base has to be a multiple of this: Xen asks for it in its header.
-const ALIGN: u64 = 2 << 20;
+pub(crate) const ALIGN: u64 = 2 << 20;
 
 /// Returns Xen's compressed image; downloads Debian's package when needed.
 ///
