@@ -106,8 +106,8 @@ fn of_header(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> 
     Some(match error.kind {
         Kind::NoHeader => (
             None,
-            "at a multiple of 8 in the first 32 KiB: the words 0xe85250d6, 0 (i386), the \
-             header's length, and what makes the sum of the four 0"
+            "in the first 32 KiB, at a multiple of 8: 0xe85250d6, 0, the length, and what \
+             makes their sum 0"
                 .to_owned(),
         ),
         Kind::HeaderLength => (

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use clap::CommandFactory;
 use kernels::{BASE, built, image};
 use mb2_testkit::compress::{gzip, xz};
 use mb2_testkit::header::{HeaderBuilder, Relocatable, Tag};
@@ -338,4 +339,30 @@ fn large_images_do_not_need_large_files() {
     files.write("large", &large.build().unwrap().bytes);
     files.status(&["-q", "large"], 0);
     files.status(&["-q", "--memory", "64M", "large"], 1);
+}
+
+/// The kernel of README.md: its checksum is wrong.
+#[test]
+fn readme_shows_what_is_printed() {
+    let files = Files::new();
+    let header = HeaderBuilder::new().checksum(0x17ad_af21);
+    files.write("kernel.elf", &built(Class::Elf32, &header).bytes);
+    let (out, _) = files.status(&["kernel.elf"], 1);
+    let verdict = out.split("\n\n").next().unwrap();
+    let shown = format!("$ mb2check kernel.elf\n{verdict}\n");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    assert!(readme.contains(&shown), "README.md lacks\n{shown}");
+}
+
+/// Every option is in the manual of the repository.
+#[test]
+fn the_document_names_every_option() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mb2check.md");
+    let document = fs::read_to_string(document).unwrap();
+    for option in mb2check::cli::Cli::command().get_arguments() {
+        let name = option.get_long().map(|long| format!("`--{long}"));
+        let known = name.is_none_or(|name| document.contains(&name));
+        assert!(known, "{option} is not in docs/mb2check.md");
+    }
 }
