@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! [`Platform`]: the only door to effects.
 //!
-//! GRUB stands behind it in the module, a fake in host tests. Handles are
-//! owned values: a dropped file is closed, a dropped relocator unloaded, a
+//! GRUB stands behind it in the module, a fake in host tests, a memory map in
+//! `mb2check`. Handles are owned values: a dropped file is closed, a dropped relocator unloaded, a
 //! dropped buffer freed, so a failed load leaves nothing behind.
 
 use crate::error::{Kind, Outcome, Report};

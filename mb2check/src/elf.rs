@@ -7,6 +7,9 @@ use mb2::wire::elf::{Class, FileHeader, HeaderTable, PT_LOAD, Program, Section, 
 /// Most headers that are looked at; no sound file has more.
 const MOST: u32 = 1 << 20;
 
+/// Longest name of a section, in bytes; a table without an end has no name in it.
+const LONGEST_NAME: usize = 256;
+
 /// A count or an index that stands in section header 0 (ELF, `PN_XNUM`, `SHN_XINDEX`).
 const ELSEWHERE: u32 = 0xffff;
 
@@ -94,6 +97,7 @@ impl<'a> Elf<'a> {
             let at = entry(table, rest, index).first_chunk::<4>()?;
             let from = names.offset().checked_add(u32::from_le_bytes(*at).into())?;
             let text = self.bytes.get(usize::try_from(from).ok()?..)?;
+            let text = text.get(..LONGEST_NAME).unwrap_or(text);
             let len = text.iter().position(|&byte| byte == 0)?;
             Some(String::from_utf8_lossy(&text[..len]).into_owned())
         };

@@ -3,6 +3,7 @@
 
 use mb2::error::{Error, Kind};
 use mb2::params::Firmware;
+use mb2::plan::image::MAX_CHUNKS;
 use mb2::wire::header::{SEARCH_LEN, TagType};
 
 use crate::elf::Elf;
@@ -297,6 +298,13 @@ fn of_memory(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> 
     let [a, _, c, ..] = error.values;
     let ranges = facts.setup.map.ranges();
     Some(match error.kind {
+        Kind::Scattered => (
+            None,
+            format!(
+                "at most {MAX_CHUNKS} pieces of memory, and parts in the order of the file: it \
+                 may be read from an earlier place 255 times"
+            ),
+        ),
         Kind::NotFree => {
             let mut holds = ranges
                 .iter()

@@ -16,6 +16,9 @@ const MAGIC1: u32 = 0x1bad_b002;
 /// How much of a file may hold that header.
 const SEARCH1: usize = 8192;
 
+/// Most places that are looked at.
+const MOST_CANDIDATES: usize = 1000;
+
 /// Most headers that are spoken of.
 const MOST: usize = 4;
 
@@ -88,7 +91,8 @@ fn candidates(facts: &Facts<'_>) -> Vec<Vec<Note>> {
         }
         notes
     };
-    places(bytes, MAGIC.to_le_bytes()).map(each).collect()
+    let all = places(bytes, MAGIC.to_le_bytes());
+    all.take(MOST_CANDIDATES).map(each).collect()
 }
 
 fn fields(bytes: &[u8], at: usize) -> Option<[u32; 3]> {

@@ -17,6 +17,7 @@ use mb2check::input::Input;
 use mb2check::line;
 use mb2check::memory::{Map, Range, Sort};
 use mb2check::report::Report;
+use mb2check::show;
 
 /// The same machine for both.
 fn setup(fake: &Fake) -> Setup {
@@ -59,6 +60,7 @@ fn agree(new: fn() -> Fake, kernel: &[u8]) -> bool {
         }],
     };
     let report = check(&input("/kernel", kernel), &setup(&fake), &commands);
+    show(&report);
     let outcome = fake
         .load(kernel)
         .map_err(|fault| ("/kernel", fault))
@@ -88,6 +90,15 @@ fn agree(new: fn() -> Fake, kernel: &[u8]) -> bool {
         (Err((_, Fault::Grub(_))), Some(refusal)) if refusal.reason == "Grub" => false,
         (outcome, refusal) => panic!("{:?} but {refusal:?}", outcome.map(drop)),
     }
+}
+
+/// Shows a report in all ways, whatever stands in it.
+fn show(report: &Report) {
+    let mut text = Vec::new();
+    show::text::write(report, &mut text).unwrap();
+    assert!(String::from_utf8(text).unwrap().contains(&report.file));
+    assert!(show::svg::render(report).ends_with("</svg>\n"));
+    assert!(serde_json::to_string(report).unwrap().starts_with('{'));
 }
 
 /// Compares where a kernel lies.

@@ -200,3 +200,27 @@ fn entries_that_mix_up_addresses() {
         "0x10 bytes before the start of segment 0",
     );
 }
+
+#[test]
+fn files_full_of_almost_nothing_stay_cheap() {
+    let magic = MAGIC.to_le_bytes().repeat(1 << 22);
+    let notes = report(&magic).near_misses;
+    assert!(!notes.is_empty() && notes.len() < 20, "{}", notes.len());
+
+    // Each of 65000 sections has a name without an end.
+    let none = HeaderBuilder::new().magic(0);
+    let mut file = built(Class::Elf64, &none).bytes;
+    let names = file.len() as u64;
+    file.resize(file.len() + (8 << 20), b'a');
+    let table = file.len() as u64;
+    for index in 0..65_000usize {
+        let at = table as usize + 64 * index;
+        put_number(&mut file, at + 56, 0, 8);
+        put_number(&mut file, at + 4, 1, 4);
+        put_number(&mut file, at + 24, names, 8);
+    }
+    for (at, value, width) in [(40, table, 8), (58, 64, 2), (60, 65_000, 2), (62, 1, 2)] {
+        put_number(&mut file, at, value, width);
+    }
+    near(&file, None, "nowhere in this ELF file");
+}

@@ -5,15 +5,22 @@ mod kernels;
 mod reports;
 
 use kernels::{BASE, built, image};
+use mb2::error::{Error, Kind};
+use mb2::params::Firmware;
 use mb2_testkit::bytes::{put_number, u64_at};
 use mb2_testkit::header::{Address, HeaderBuilder, Relocatable, Tag};
 use mb2_testkit::image::{Class, FlatBuilder};
+use mb2check::elf::Elf;
+use mb2check::explain::{Facts, explain};
+use mb2check::host::Setup;
+use mb2check::line::Fault;
+use mb2check::memory::Map;
 use reports::report;
 
 /// Makes one number wrong, and expects the offset, the loader's reason, and words of
 /// what was expected.
 #[track_caller]
-fn wrong(good: &[u8], (offset, width): (u64, usize), value: u64, reason: &str, words: &str) {
+fn wrong(good: &[u8], (offset, width): (u64, usize), value: u64, (reason, words): (&str, &str)) {
     assert!(report(good).loads, "{:?}", report(good).refusal);
     let mut file = good.to_vec();
     put_number(&mut file, offset as usize, value, width);
@@ -43,19 +50,18 @@ fn numbers_of_the_header() {
     let file = built(Class::Elf64, &tags);
     let at = |inside: u64| file.segment_offsets[0] + inside;
     let good = &file.bytes;
-    wrong(good, (at(8), 4), 0x10, "HeaderLength", "from 0x18 to");
-    wrong(good, (at(16), 2), 77, "UnknownTag", "bit 0 of the flags");
-    wrong(good, (at(20), 4), 7, "TagSize", "a size of 8 to 64");
-    wrong(good, (at(28), 4), 22, "UnknownRequest", "0 to 21");
+    wrong(good, (at(8), 4), 0x10, ("HeaderLength", "from 0x18 to"));
+    wrong(good, (at(16), 2), 77, ("UnknownTag", "bit 0 of the flags"));
+    wrong(good, (at(20), 4), 7, ("TagSize", "a size of 8 to 64"));
+    wrong(good, (at(28), 4), 22, ("UnknownRequest", "0 to 21"));
     wrong(
         good,
         (at(60), 4),
         1,
-        "PlacementRange",
-        "by the size of the image",
+        ("PlacementRange", "by the size of the image"),
     );
-    wrong(good, (at(64), 4), 3, "PlacementAlign", "power of two");
-    wrong(good, (at(76), 4), 9, "TagSize", "a size of 8;");
+    wrong(good, (at(64), 4), 3, ("PlacementAlign", "power of two"));
+    wrong(good, (at(76), 4), 9, ("TagSize", "a size of 8;"));
     // The end tag becomes an optional one of another type.
     let mut endless = good.clone();
     put_number(&mut endless, at(72) as usize, 0x1_0063, 4);
@@ -74,62 +80,61 @@ fn numbers_of_elf_headers() {
         let width = if wide { 8 } else { 4 };
         let pick = |narrow: u64, broad: u64| if wide { broad } else { narrow };
         let good = &file.bytes;
-        wrong(good, (0, 4), 0, "ElfMagic", "7f 45 4c 46");
-        wrong(good, (18, 2), 8, "ElfMachine", "found machine 8");
-        wrong(good, (16, 2), 1, "ElfType", "found 1");
+        wrong(good, (0, 4), 0, ("ElfMagic", "7f 45 4c 46"));
+        wrong(good, (18, 2), 8, ("ElfMachine", "found machine 8"));
+        wrong(good, (16, 2), 1, ("ElfType", "found 1"));
         wrong(
             good,
             (24, width),
             0x10,
-            "EntryNotInSegment",
-            "0x400000-0x400fff, 0x404000-",
+            ("EntryNotInSegment", "0x400000-0x400fff, 0x404000-"),
         );
         let far = good.len() as u64;
         wrong(
             good,
             (pick(28, 32), width),
             far,
-            "ElfTable",
-            "inside the file",
+            ("ElfTable", "inside the file"),
         );
         wrong(
             good,
             (pick(32, 40), width),
             far,
-            "ElfTable",
-            "inside the file",
+            ("ElfTable", "inside the file"),
         );
 
         let second = file.phdr_offset + pick(32, 56);
         let field = |narrow, broad| (second + pick(narrow, broad), width);
-        wrong(good, field(16, 32), 0x1001, "SegmentSize", "at most 0x1000");
+        wrong(
+            good,
+            field(16, 32),
+            0x1001,
+            ("SegmentSize", "at most 0x1000"),
+        );
         wrong(
             good,
             field(12, 24),
             0xffff_f001,
-            "SegmentRange",
-            "end at 4 GiB",
+            ("SegmentRange", "end at 4 GiB"),
         );
         wrong(
             good,
             field(12, 24),
             u64::from(BASE) + 8,
-            "Overlap",
-            "above 0x400fff, the end of segment 0",
+            ("Overlap", "above 0x400fff, the end of segment 0"),
         );
-        wrong(good, field(4, 8), far, "FileEnd", "segment 1 up to");
+        wrong(good, field(4, 8), far, ("FileEnd", "segment 1 up to"));
         wrong(
             good,
             field(12, 24),
             0xf000_0000,
-            "NotFree",
-            "has nothing at 0xf0000000",
+            ("NotFree", "has nothing at 0xf0000000"),
         );
 
         let debug = file.shdr_offset + pick(40, 64);
         let field = |narrow, broad| (debug + pick(narrow, broad), width);
-        wrong(good, field(16, 24), far, "SectionRange", "or below");
-        wrong(good, field(32, 48), 3, "SectionAlign", "power of two");
+        wrong(good, field(16, 24), far, ("SectionRange", "or below"));
+        wrong(good, field(32, 48), 3, ("SectionAlign", "power of two"));
     }
 }
 
@@ -149,18 +154,16 @@ fn numbers_of_address_tags() {
         &good,
         (40, 4),
         base + 8,
-        "HeaderAddr",
-        "load_addr plus at most 0x0",
+        ("HeaderAddr", "load_addr plus at most 0x0"),
     );
-    wrong(&good, (48, 4), base, "LoadEnd", "above 0x400000, or 0");
-    wrong(&good, (48, 4), base + 0x1800, "FileEnd", "ends at 0x1000");
-    wrong(&good, (52, 4), base + 0xfff, "BssEnd", "from 0x401000 on");
+    wrong(&good, (48, 4), base, ("LoadEnd", "above 0x400000, or 0"));
+    wrong(&good, (48, 4), base + 0x1800, ("FileEnd", "ends at 0x1000"));
+    wrong(&good, (52, 4), base + 0xfff, ("BssEnd", "from 0x401000 on"));
     wrong(
         &good,
         (24, 4),
         0x10,
-        "EntryOutside",
-        "a physical address in the image",
+        ("EntryOutside", "a physical address in the image"),
     );
     let mut high = good.clone();
     for at in [40, 44, 48, 52, 24] {
@@ -220,4 +223,38 @@ fn what_stands_in_no_single_number() {
             .unwrap()
             .contains("the largest below 4 GiB has 0x3f00000")
     );
+}
+
+/// A new reason for a refusal needs an explanation, too.
+#[test]
+fn every_reason_is_explained() {
+    // What no file on a host can cause.
+    let others = [
+        Kind::Busy,
+        Kind::Unexplained,
+        Kind::NoFileName,
+        Kind::NoKernel,
+        Kind::UnknownSize,
+    ];
+    let file = built(Class::Elf64, &HeaderBuilder::new());
+    let elf = Elf::read(&file.bytes);
+    let header = mb2check::header::read(&file.bytes);
+    let firmware = Firmware::Bios;
+    let facts = Facts {
+        bytes: &file.bytes,
+        elf: elf.as_ref(),
+        header: header.as_ref(),
+        setup: &Setup {
+            firmware,
+            map: Map::of(64 << 20, firmware),
+        },
+    };
+    for &kind in Kind::ALL {
+        let (_, expected) = explain(&Fault::Loader(Error::new(kind, &[])), &facts);
+        assert_eq!(
+            expected.is_none(),
+            others.contains(&kind),
+            "{kind:?}: {expected:?}"
+        );
+    }
 }

@@ -15,7 +15,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default();
 const HEAD: Style = Style::new().bold();
 
-/// Most sections and modules that are listed.
+/// Most warnings, sections and tags that are listed.
 const MOST: usize = 40;
 
 /// Writes a report.
@@ -36,9 +36,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> Result<()> {
     for note in &report.near_misses {
         self::note("near miss", note, out)?;
     }
-    for note in &report.warnings {
+    for note in report.warnings.iter().take(MOST) {
         self::note("warning", note, out)?;
     }
+    more(report.warnings.len(), out)?;
     let packed = report
         .packing
         .map(|packing| format!(", unpacked by {}", packing.name()));
