@@ -33,22 +33,32 @@ const MAP_ATTEMPTS: usize = 4;
 pub fn boot<P: Platform>(platform: &mut P, session: Option<&mut Session<P>>) -> Outcome {
     let session = session.filter(|session| !session.memory.spoiled);
     let session = loaded(platform, session)?;
-    let registers = prepare(platform, session)?;
-    let started = session.memory.relocator.boot(&registers);
-    if !registers.keep_services && platform.machine().firmware != Firmware::Bios {
-        platform.halt();
-    }
-    started
+    prepare(
+        platform,
+        session,
+        |platform, relocator, registers, ends_services| {
+            let started = relocator.boot(registers);
+            if ends_services {
+                platform.halt();
+            }
+            started
+        },
+    )
 }
 
 /// Does all that comes before the jump, the end of boot services included, and
-/// returns what the kernel finds in its registers.
+/// lets `start` do the rest: it gets what the kernel finds in its registers, and
+/// whether boot services have ended. Hosts end here instead.
 ///
 /// # Errors
 ///
-/// [`Kind::NoRoom`] and what GRUB refuses.
-#[inline(always)] // on hosts that never jump it is the last step
-pub fn prepare<P: Platform>(platform: &mut P, session: &mut Session<P>) -> Outcome<HandOver> {
+/// [`Kind::NoRoom`] and what GRUB refuses; those of `start`.
+#[inline(always)] // one function with its only caller in the module
+pub fn prepare<P: Platform, T>(
+    platform: &mut P,
+    session: &mut Session<P>,
+    start: impl FnOnce(&mut P, &mut P::Relocator, &HandOver, bool) -> Outcome<T>,
+) -> Outcome<T> {
     let Session { kernel, memory } = session;
     let keep_services = memory.beside_services(platform);
     let ends_services = platform.machine().has_services() && !keep_services;
@@ -66,11 +76,12 @@ pub fn prepare<P: Platform>(platform: &mut P, session: &mut Session<P>) -> Outco
     } else {
         write(platform, memory, &info)?
     };
-    Ok(HandOver {
+    let registers = HandOver {
         entry: info.kernel.loaded.entry,
         info: address,
         keep_services,
-    })
+    };
+    start(platform, &mut memory.relocator, &registers, ends_services)
 }
 
 /// What the information is made of, beside what the platform can be asked

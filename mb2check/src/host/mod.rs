@@ -147,7 +147,8 @@ impl Host {
     /// Why the loader does not start the kernel.
     pub fn boot(&mut self, loaded: &mut Loaded) -> Result<(HandOver, Vec<u8>), Fault> {
         self.events.borrow_mut().loading = "boot information".to_owned();
-        let registers = boot::prepare(self, loaded).map_err(|_| self.fault())?;
+        let registers = boot::prepare(self, loaded, |_, _, registers, _| Ok(*registers));
+        let registers = registers.map_err(|_| self.fault())?;
         Ok((registers, loaded.memory.bytes().to_vec()))
     }
 
