@@ -2,7 +2,7 @@
 //! One image on one machine: runs the loader and gathers all there is to say.
 
 use mb2::params::Firmware;
-use mb2::platform::HandOver;
+use mb2::platform::{HandOver, Platform};
 use mb2::wire::elf::{Section, entry};
 
 use crate::elf::Elf;
@@ -166,9 +166,10 @@ fn placement(host: &Host, loaded: &Loaded, elf: Option<Elf<'_>>) -> report::Plac
         link_base: place.link_base,
         load_base: place.load_base,
         entry: place.entry,
-        entered: match params.keep_services {
-            true => "64-bit mode, as UEFI left it",
-            false => "32-bit mode without paging",
+        entered: match (params.keep_services, host.machine().firmware) {
+            (true, Firmware::Efi64) => "64-bit mode, as UEFI left it",
+            (true, _) => "32-bit mode, as UEFI left it",
+            (false, _) => "32-bit mode without paging",
         },
         keeps_services: params.keep_services,
         chunks,

@@ -39,9 +39,12 @@ fn header(facts: &Facts<'_>, notes: &mut Vec<Note>) {
     }
     for tag in facts.tags(TagType::INFORMATION_REQUEST) {
         let smbios = tag.fields.iter().position(|field| field.value == 13);
-        if let Some(index) = smbios.filter(|_| !tag.optional) {
+        if let Some(index) = smbios {
             let at = tag.offset + 8 + 4 * index as u64;
-            let text = "GRUB's C loader refuses a required request for SMBIOS (13)";
+            let text = match tag.optional {
+                true => "GRUB's C loader gives no SMBIOS tables (13)",
+                false => "GRUB's C loader refuses a required request for SMBIOS (13)",
+            };
             notes.push(Note::at(at, text));
         }
     }
@@ -51,8 +54,8 @@ fn header(facts: &Facts<'_>, notes: &mut Vec<Note>) {
         Firmware::Efi64 => has(TagType::ENTRY_EFI64),
     };
     if let Some(tag) = facts.tag(TagType::EFI_BOOT_SERVICES).filter(|_| !efi_entry) {
-        let text = "GRUB's C loader keeps boot services for this kernel although it has no \
-                    entry for them here, and enters it in the wrong mode";
+        let text = "GRUB's C loader keeps boot services for this kernel, knows no entry for \
+                    them here, and enters it in the wrong mode";
         notes.push(Note::at(tag.offset, text));
     }
     if let Some(tag) = facts.tag(TagType::ADDRESS) {

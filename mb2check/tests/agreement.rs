@@ -160,6 +160,19 @@ fn any(random: &mut Random) -> Vec<u8> {
     file
 }
 
+/// The same without one of two tags: beside boot services the test machine needs
+/// memory in its place.
+fn without(random: &mut Random, kinds: [u16; 2]) -> Vec<u8> {
+    loop {
+        let file = any(random);
+        let header = header::read(&file);
+        let has = |kind| header.iter().flat_map(|h| &h.tags).any(|t| t.kind == kind);
+        if !kinds.into_iter().all(has) {
+            return file;
+        }
+    }
+}
+
 #[test]
 fn on_a_bios() {
     run(Fake::bios, 3000, any);
@@ -167,7 +180,7 @@ fn on_a_bios() {
 
 #[test]
 fn on_uefi_that_ends() {
-    run(Fake::efi32, 1500, any);
+    run(Fake::efi32, 1500, |random| without(random, [7, 8]));
     run(full_of_services, 500, |random| {
         let low = images::relocatable(0, u32::MAX, 8 << random.below(12), 1);
         let class = random.pick(&images::CLASSES);
@@ -177,25 +190,17 @@ fn on_uefi_that_ends() {
         }
         file
     });
-    // Beside boot services the test machine needs memory in its place, as below.
-    run(Fake::efi64, 1500, |random| {
-        loop {
-            let file = any(random);
-            let header = header::read(&file);
-            let has = |kind| header.iter().flat_map(|h| &h.tags).any(|t| t.kind == kind);
-            if !(has(7) && has(9)) {
-                return file;
-            }
-        }
-    });
+    run(Fake::efi64, 1500, |random| without(random, [7, 9]));
 }
 
 #[test]
 fn beside_boot_services() {
-    run(
+    let machines: [fn() -> Fake; 2] = [
+        || Fake::in_place(Firmware::Efi32),
         || Fake::in_place(Firmware::Efi64),
-        1500,
-        |random| {
+    ];
+    for new in machines {
+        run(new, 1000, |random| {
             let mut header = images::keeping(HeaderBuilder::new());
             if random.one_in(2) {
                 // To the place that sections would like as well.
@@ -208,6 +213,6 @@ fn beside_boot_services() {
                 mutate(&mut file, random, images::LOW_BASE);
             }
             file
-        },
-    );
+        });
+    }
 }

@@ -27,8 +27,11 @@ const USABLE: [(u64, u64); 3] = [
 /// What a warning says, and the oddities that it is for.
 const WARNINGS: [(&str, &[Oddity]); 14] = [
     ("does not know tag 8", &[Oddity::Efi32Entry]),
-    ("required request for SMBIOS", &[Oddity::SmbiosRequest]),
-    ("keeps boot services", &[Oddity::NoServicesEntry]),
+    ("SMBIOS", &[Oddity::SmbiosRequest]),
+    (
+        "keeps boot services",
+        &[Oddity::NoServicesEntry, Oddity::BesideEfi32],
+    ),
     ("computes a wrong size", &[Oddity::FlatImplied]),
     ("in the first 32 KiB", &[Oddity::FarPrograms]),
     (

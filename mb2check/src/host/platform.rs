@@ -50,6 +50,11 @@ impl Host {
     }
 }
 
+/// An SMBIOS entry point, and a table with nothing but its end.
+const SMBIOS: &[u8] =
+    b"_SM_\x73\x1f\x02\x08\x06\0\0\0\0\0\0\0_DMI_\x0a\x06\0\0\x20\x0f\0\x01\0\x28";
+const STRUCTURES: &[u8] = b"\x7f\x04\xff\xfe\0\0";
+
 impl Platform for Host {
     type Buffer = Vec<u8>;
     type File = HostFile;
@@ -176,6 +181,14 @@ impl Platform for Host {
 
     fn acpi(&mut self, new: bool) -> Option<&'static [u8]> {
         Some(if new { &[0; 36] } else { &[0; 20] })
+    }
+
+    fn smbios(&mut self, new: bool) -> &'static [u8] {
+        if new { &[] } else { SMBIOS }
+    }
+
+    fn firmware_memory(&mut self, _address: u64, _len: u32) -> &'static [u8] {
+        STRUCTURES
     }
 
     fn efi(&mut self) -> Option<EfiTables> {
