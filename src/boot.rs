@@ -117,8 +117,8 @@ impl<P: Platform> Information<'_, P> {
             out.tag(InfoType::BASIC_MEMORY, &platform.memory_sizes(), &[]);
         }
         network(platform, out);
-        if let Some(device) = kernel.boot_device {
-            out.tag(InfoType::BOOT_DEVICE, &device, &[]);
+        if let Some(device) = &kernel.boot_device {
+            out.tag(InfoType::BOOT_DEVICE, device, &[]);
         }
         out.bytes(self.video.bytes());
         let efi = platform.efi();
@@ -128,10 +128,11 @@ impl<P: Platform> Information<'_, P> {
         if kernel.params.smbios {
             smbios(platform, out);
         }
-        for (kind, new) in [(InfoType::ACPI_OLD, false), (InfoType::ACPI_NEW, true)] {
-            if let Some(rsdp) = platform.acpi(new) {
-                out.tag(kind, &[], rsdp);
-            }
+        if let Some(rsdp) = platform.acpi(false) {
+            out.tag(InfoType::ACPI_OLD, &[], rsdp);
+        }
+        if let Some(rsdp) = platform.acpi(true) {
+            out.tag(InfoType::ACPI_NEW, &[], rsdp);
         }
         if let Some(efi) = &efi
             && self.map.is_none()
@@ -148,7 +149,7 @@ fn network<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
         if !acknowledgement.is_empty() {
             out.tag(InfoType::NETWORK, &[], acknowledgement);
         }
-        index = index.saturating_add(1);
+        index = index.wrapping_add(1); // GRUB has no such number
     }
 }
 

@@ -12,7 +12,7 @@ use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
 use crate::platform::{CommandLine, EfiMap, FileKind, MemoryMap, Platform, Screen};
-use crate::units::{FileOffset, index, narrow, short, wide};
+use crate::units::{FileOffset, index, low32, narrow, short, wide};
 use crate::video::TEXT_MODE;
 use crate::wire::{header, u32_at};
 use core::ffi::{CStr, c_int};
@@ -276,7 +276,7 @@ impl Platform for Grub {
         let lower = unsafe { sys::mb2_grub_memory_lower() };
         // SAFETY: the call takes nothing.
         let upper = unsafe { sys::mb2_grub_memory_upper() };
-        [lower, upper].map(|bytes| crate::units::low32(bytes / 1024))
+        [low32(lower / 1024), low32(upper / 1024)]
     }
 
     #[doc(alias = "grub_net_network_level_interface")]
