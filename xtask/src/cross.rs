@@ -11,15 +11,6 @@ use crate::platform::Cpu;
 use crate::toolchain::Toolchain;
 use crate::{cache, root};
 
-/// Compiler flags beyond what target description and profile say: the calling convention of
-/// `mb2_abi.h`, which exists on i386 only.
-fn rustflags(cpu: Cpu) -> &'static str {
-    match cpu {
-        Cpu::I386 => "-Zregparm=3",
-        Cpu::X86_64 => "",
-    }
-}
-
 /// The same for code that runs on the host and has each of its accesses checked: by the address
 /// sanitizer, and by the assertions of the core library about pointers and slices.
 const SANITIZED: &str = "-Zsanitizer=address -Cdebug-assertions=on -Cdebuginfo=line-tables-only";
@@ -49,7 +40,7 @@ impl Cross<'_> {
     ///
     /// If the compiler fails.
     pub(crate) fn staticlib(&self, to: &Path) -> Result<()> {
-        self.build(&self.description(), rustflags(self.cpu), to)
+        self.build(&self.description(), self.rustflags(), to)
     }
 
     /// Builds the package's static library for programs of the host that have the address
@@ -74,6 +65,15 @@ impl Cross<'_> {
         let changed = target_dir().join(name);
         fs::write(&changed, description.to_string())?;
         self.build(&changed, SANITIZED, to)
+    }
+
+    /// Compiler flags beyond what target description and profile say: the calling convention of
+    /// `mb2_abi.h`, which is another one on i386 only, for packages that read that header.
+    fn rustflags(&self) -> &'static str {
+        match (self.cpu, &self.grub_cppflags) {
+            (Cpu::I386, Some(_)) => "-Zregparm=3",
+            _ => "",
+        }
     }
 
     /// The description of the target that modules are built for.
