@@ -80,7 +80,7 @@ impl<B: Bytes> Raw<B> {
         if last >= self.buffer.len() / RECORD_LEN {
             return None;
         }
-        self.len = last.saturating_add(1);
+        self.len = last.wrapping_add(1); // at most the buffer's length
         self.get_mut(last)
     }
 
@@ -258,7 +258,7 @@ impl<B: Bytes> Table<Span, B> {
             };
             if let Some(last) = span.first.checked_sub(1).filter(|&last| first <= last) {
                 self.set(kept, &Span { first, last });
-                kept = kept.saturating_add(1);
+                kept = kept.wrapping_add(1); // at most the length
             }
             if span.last >= first {
                 rest = span.last.checked_add(1);
