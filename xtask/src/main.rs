@@ -33,6 +33,7 @@ mod readme;
 mod repro;
 mod rescue;
 mod resolve;
+mod rooms;
 mod rules;
 mod snapshot;
 mod stock;

@@ -20,7 +20,9 @@ use crate::platform::Platform;
 use crate::stock::Stock;
 use crate::toolchain::Toolchain;
 use crate::tree::Tree;
-use crate::{cache, gates, glue, moddeps, packages, resolve, root, toolchain, tree, ui, verifier};
+use crate::{
+    cache, gates, glue, moddeps, packages, resolve, rooms, root, toolchain, tree, ui, verifier,
+};
 
 /// Name of the module, among the files between, when its functions still have names.
 pub(crate) const LINKED: &str = "linked.o";
@@ -34,6 +36,9 @@ pub(crate) struct ModuleArgs {
     /// GRUB version as in "2.06"; the distribution's own when absent.
     #[arg(long, value_name = "VERSION")]
     grub: Option<String>,
+    /// Print what each room of the code costs, as docs/design.md has it.
+    #[arg(long)]
+    rooms: bool,
 }
 
 /// Builds and examines the modules that were asked for.
@@ -43,9 +48,14 @@ pub(crate) struct ModuleArgs {
 /// The first thing that fails.
 pub(crate) fn command(args: &ModuleArgs) -> Result<()> {
     let grub = Grub::resolve(args.grub.as_deref())?;
+    let mut measured = Vec::new();
     for platform in Platform::or_all(&args.platform) {
         let built = build(&grub, platform)?;
         println!("{}", built.module.display());
+        measured.push((platform, rooms::measure(&built.module, &built.linked)?));
+    }
+    if args.rooms {
+        println!("{}", rooms::table(&measured));
     }
     Ok(())
 }
