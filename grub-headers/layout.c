@@ -11,7 +11,7 @@
 
 SIZE (mb2_range, 24);
 SIZE (mb2_chunk, 8 + sizeof (void *));
-SIZE (mb2_window, 32);
+SIZE (mb2_window, 20);
 SIZE (mb2_boot_device, 16);
 SIZE (mb2_apm, 20);
 SIZE (mb2_video, 40);

@@ -60,9 +60,9 @@ struct mb2_chunk
    of the chunk in GRUB's direct search.  */
 struct mb2_window
 {
-  uint64_t min;
-  uint64_t limit;
-  uint64_t align;
+  uint32_t min;
+  uint32_t limit;
+  uint32_t align;
   uint32_t high;
   uint32_t avoid_services;
 };
@@ -76,7 +76,7 @@ struct mb2_boot_device
   uint32_t numbers[2];
 };
 
-/* Answer of the APM BIOS, as the boot information has it.  */
+/* Answer of the APM BIOS, as the boot information has it, at any address.  */
 struct mb2_apm
 {
   uint16_t version;
@@ -88,7 +88,7 @@ struct mb2_apm
   uint16_t cseg_len;
   uint16_t cseg_16_len;
   uint16_t dseg_len;
-};
+} __attribute__ ((packed));
 
 /* The video mode that the kernel inherits.  Masks are pairs of position and
    size for red, green and blue.  */
@@ -215,7 +215,7 @@ MB2_ABI uint32_t mb2_grub_video_finish (struct mb2_video *video);
 
 /* BIOS only.  0 means absent or failed.  */
 MB2_ABI uint32_t mb2_grub_boot_device (struct mb2_boot_device *device);
-MB2_ABI uint32_t mb2_grub_apm (uint8_t *apm20);
+MB2_ABI uint32_t mb2_grub_apm (struct mb2_apm *apm);
 MB2_ABI uint32_t mb2_grub_vbe_controller (void *info512);
 MB2_ABI uint32_t mb2_grub_vbe_mode (uint32_t *mode);
 MB2_ABI uint32_t mb2_grub_vbe_mode_info (uint32_t mode, void *info256);

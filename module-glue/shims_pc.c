@@ -34,23 +34,20 @@ mb2_grub_boot_device (struct mb2_boot_device *device)
 }
 
 MB2_ABI uint32_t
-mb2_grub_apm (uint8_t *apm20)
+mb2_grub_apm (struct mb2_apm *apm)
 {
   struct grub_apm_info info;
-  struct mb2_apm apm;
-  _Static_assert (sizeof (apm) == 20, "see mb2_abi.h and src/info/firmware.rs");
   if (!grub_apm_get_info (&info))
     return 0;
-  apm.version = info.version;
-  apm.cseg = info.cseg;
-  apm.offset = info.offset;
-  apm.cseg_16 = info.cseg_16;
-  apm.dseg = info.dseg;
-  apm.flags = info.flags;
-  apm.cseg_len = info.cseg_len;
-  apm.cseg_16_len = info.cseg_16_len;
-  apm.dseg_len = info.dseg_len;
-  mb2_grub_memmove (apm20, &apm, sizeof (apm));
+  apm->version = info.version;
+  apm->cseg = info.cseg;
+  apm->offset = info.offset;
+  apm->cseg_16 = info.cseg_16;
+  apm->dseg = info.dseg;
+  apm->flags = info.flags;
+  apm->cseg_len = info.cseg_len;
+  apm->cseg_16_len = info.cseg_16_len;
+  apm->dseg_len = info.dseg_len;
   return 1;
 }
 
@@ -75,7 +72,7 @@ mb2_grub_vbe_mode (uint32_t *mode)
 {
   if (grub_vbe_bios_get_mode (scratch ()) != GRUB_VBE_STATUS_OK)
     return 0;
-  mb2_grub_memmove (mode, scratch (), sizeof (*mode));
+  *mode = *(uint32_t *) scratch ();
   return 1;
 }
 

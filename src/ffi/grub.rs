@@ -265,8 +265,8 @@ impl Platform for Grub {
             return None;
         }
         let mut apm = [0; 20];
-        // SAFETY: room for the structure, which is made of bytes in C's eyes.
-        (unsafe { sys::mb2_grub_apm(apm.as_mut_ptr()) } != 0).then_some(apm)
+        // SAFETY: room for the structure, which may lie anywhere.
+        (unsafe { sys::mb2_grub_apm(apm.as_mut_ptr().cast()) } != 0).then_some(apm)
     }
 
     #[doc(alias = "grub_mmap_get_lower")]

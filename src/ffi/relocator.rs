@@ -84,9 +84,9 @@ impl platform::Relocator for Relocator {
         // be 0 where GRUB's addresses have 32 bits.
         let fits = request.fits(&BELOW_TOP).ok_or(Failed)?;
         let window = sys::mb2_window {
-            min: fits.first.into(),
-            limit: u64::from(fits.last).saturating_add(size.into()),
-            align: align.into(),
+            min: fits.first,
+            limit: fits.last.wrapping_add(size), // below 4 GiB, as said above
+            align,
             high: u32::from(request.preference == Preference::High),
             avoid_services: u32::from(whose == Whose::Other),
         };
