@@ -63,6 +63,7 @@ impl Span {
 
     /// Length in bytes; the whole 4 GiB are one byte short.
     #[must_use]
+    #[inline(never)] // many callers
     pub fn len(&self) -> u32 {
         self.last.saturating_sub(self.first).saturating_add(1)
     }
