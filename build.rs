@@ -12,7 +12,7 @@ const FLAGS: &str = "MB2_GRUB_CPPFLAGS";
 
 fn main() {
     println!("cargo::rerun-if-env-changed={FLAGS}");
-    println!("cargo::rerun-if-changed=grub-headers");
+    println!("cargo::rerun-if-changed=grub-headers/layout.c");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
@@ -29,6 +29,8 @@ fn main() {
         .clang_arg("-Igrub-headers")
         .clang_args(own_headers())
         .clang_args(flags.split_whitespace())
+        // Every header that was read, GRUB's too.
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
         .use_core()
         .rust_target(bindgen::RustTarget::stable(85, 0).unwrap_or_default())
         .rust_edition(bindgen::RustEdition::Edition2024)
