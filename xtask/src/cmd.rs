@@ -120,22 +120,3 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
-
-/// Names of all files below `root` that git knows or would add, deleted ones too.
-///
-/// # Errors
-///
-/// If git fails.
-pub(crate) fn sources(root: &Path) -> Result<Vec<String>> {
-    let mut list = system("git");
-    list.args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]);
-    let names = output(list.current_dir(root)).context("missing git: apt-get install git")?;
-    let names = names.split('\0').filter(|name| !name.is_empty());
-    Ok(names.map(str::to_owned).collect())
-}

@@ -12,11 +12,11 @@ use crate::cmd::{output, run, system};
 use crate::grub::Place;
 use crate::initrd::Archive;
 use crate::iso::{self, Flavour, Maker};
+use crate::job::{Job, Passed};
 use crate::platform::Platform;
 use crate::qemu::{End, Machine, Next};
 use crate::suite::{iso_path, tail};
 use crate::table::Group;
-use crate::test::{Job, Passed};
 use crate::{apt, packages, root, xen};
 
 /// Debian's package that depends on the newest kernel. (That of the cloud flavour, which has

@@ -90,18 +90,27 @@ pub(crate) fn module_folder(place: &Place, ours: Option<&Path>) -> Result<()> {
         None => Flavour::Stock,
     };
     let to = folder_of(place, flavour);
+    copy_modules(&stock::folder(&place.grub, place.platform)?, &to, ours)
+}
+
+/// Makes `to` a copy of a module folder, with another multiboot2.mod if one is given.
+///
+/// # Errors
+///
+/// If files cannot be read or written.
+pub(crate) fn copy_modules(from: &Path, to: &Path, other: Option<&Path>) -> Result<()> {
     if to.exists() {
-        fs::remove_dir_all(&to)?;
+        fs::remove_dir_all(to)?;
     }
-    fs::create_dir_all(&to)?;
-    for entry in fs::read_dir(stock::folder(&place.grub, place.platform)?)? {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
         let path = entry?.path();
         let name = path.file_name().context("a file has a name")?;
         if path.is_file() {
             fs::copy(&path, to.join(name))?;
         }
     }
-    if let Some(module) = ours {
+    if let Some(module) = other {
         fs::copy(module, to.join("multiboot2.mod"))
             .with_context(|| format!("cannot copy {}", module.display()))?;
     }

@@ -19,7 +19,9 @@ mod glue;
 mod grub;
 mod host;
 mod initrd;
+mod intree;
 mod iso;
+mod job;
 mod lint;
 mod mb2check;
 mod moddeps;
@@ -36,6 +38,7 @@ mod resolve;
 mod rooms;
 mod rules;
 mod snapshot;
+mod sources;
 mod stock;
 mod suite;
 mod table;
@@ -76,6 +79,8 @@ enum Command {
     Boot(boot::BootArgs),
     /// Compares our loader with GRUB's C loader on the host, over thousands of kernels.
     Differential(host::DifferentialArgs),
+    /// Builds a whole GRUB with our module in it into target/grub/VERSION/PLATFORM/.
+    Grub(intree::GrubArgs),
     /// Runs all tests: rules, lints, host tests, module gates, QEMU.
     Test(test::TestArgs),
     /// Fuzzes the loader on the host beside a slow reference, and counts what was reached.
@@ -116,6 +121,7 @@ fn main() -> ExitCode {
         Command::CheckModule(args) => gates::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Boot(args) => boot::command(&args),
         Command::Differential(args) => host::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Grub(args) => intree::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::command(&args),
         Command::Fuzz(args) => fuzz::command(&args),
         Command::Lint => lint::command().map(|()| ExitCode::SUCCESS),

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cmd::{run, system};
-use crate::test::Passed;
+use crate::job::Passed;
 use crate::{dom0, root, toolchain, ui, xen};
 
 /// What cargo is told; README.md says the same.

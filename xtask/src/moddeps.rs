@@ -44,7 +44,6 @@ mod tests {
             ("grub_relocator_new", "relocator"),
         ];
         Stock {
-            folder: "unused".into(),
             defined: defined.map(|(s, m)| (s.to_owned(), m.to_owned())).into(),
             named: BTreeSet::new(),
             deps: vec!["relocator".to_owned(), "boot".to_owned()],

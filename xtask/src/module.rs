@@ -190,7 +190,8 @@ impl Job<'_> {
         if deps.is_empty() {
             bail!("the module needs no other module: the glue cannot be complete");
         }
-        name_and_resolve(&module, ("multiboot2", &deps), work)?;
+        name(&module, ("multiboot2", &deps), work)?;
+        resolve::file(&module)?;
         Ok((
             Built {
                 module,
@@ -276,17 +277,12 @@ pub(crate) fn read_exports(path: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Adds what GRUB reads before it loads a module, its name and those of the modules that it
-/// needs, and takes away what GRUB never reads.
+/// Adds what GRUB reads before it loads a module: its name and those of the modules that it needs.
 ///
 /// # Errors
 ///
-/// If a step fails.
-pub(crate) fn name_and_resolve(
-    module: &Path,
-    (name, deps): (&str, &[String]),
-    work: &Path,
-) -> Result<()> {
+/// If objcopy fails.
+pub(crate) fn name(module: &Path, (name, deps): (&str, &[String]), work: &Path) -> Result<()> {
     let name_file = work.join("modname");
     let deps_file = work.join("moddeps");
     fs::write(&name_file, format!("{name}\0"))?;
@@ -301,6 +297,5 @@ pub(crate) fn name_and_resolve(
         .arg(format!("--add-section=.modname={}", name_file.display()))
         .arg(format!("--add-section=.moddeps={}", deps_file.display()))
         .arg(module);
-    run(&mut objcopy, &work.join("names.log"))?;
-    resolve::file(module)
+    run(&mut objcopy, &work.join("names.log"))
 }

@@ -16,10 +16,11 @@ use mb2_testkit::variants::{self, Variant};
 
 use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
+use crate::job::{Job, Passed};
 use crate::platform::Platform;
 use crate::qemu::{Machine, Next, Outcome};
 use crate::suite::{MEMORY, iso_path, tail};
-use crate::test::{Job, LIMIT, Passed};
+use crate::test::LIMIT;
 use crate::variants::{as_run, in_kit};
 use crate::{firmware, xen};
 

@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::cmd::{run, system};
 use crate::grub::Place;
 use crate::stock::Stock;
-use crate::{cache, glue, module, root, tree, verifier};
+use crate::{cache, glue, module, resolve, root, tree, verifier};
 
 /// Its name among modules, and the name of its file without the ending.
 const NAME: &str = "mb2probe";
@@ -44,7 +44,8 @@ pub(crate) fn build(place: &Place) -> Result<()> {
         .args([&linked, &object]);
     run(&mut link, &work.join("link.log"))?;
     let deps = module::dependencies(&stock, &linked)?;
-    module::name_and_resolve(&linked, (NAME, &deps), &work)?;
+    module::name(&linked, (NAME, &deps), &work)?;
+    resolve::file(&linked)?;
     verifier::verify(&verifier, &linked, platform)?;
     fs::copy(&linked, &finished)?;
     Ok(())

@@ -25,8 +25,8 @@ pub(crate) struct Machine {
     pub(crate) firmware: Option<Firmware>,
     /// In MiB.
     pub(crate) memory: u32,
-    /// What it boots from.
-    pub(crate) iso: PathBuf,
+    /// What it boots from, if that is no firmware of its own.
+    pub(crate) iso: Option<PathBuf>,
     /// More options for QEMU. Without any about a network there is none.
     pub(crate) extra: Vec<String>,
     /// Ends the machine when this shows on the serial port, even in a line that is not finished.
@@ -72,7 +72,7 @@ impl Machine {
         Self {
             firmware: firmware::usual(platform),
             memory,
-            iso,
+            iso: Some(iso),
             extra: Vec::new(),
             stop_at: None,
             echo: false,
@@ -176,7 +176,9 @@ impl Machine {
         ]);
         command.args(["-serial", "stdio", "-monitor", "none"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-        command.arg("-cdrom").arg(&self.iso);
+        if let Some(iso) = &self.iso {
+            command.arg("-cdrom").arg(iso);
+        }
         if !self
             .extra
             .iter()

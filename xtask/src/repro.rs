@@ -2,16 +2,14 @@
 //! The same sources give the same module, wherever they lie.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cmd::sources;
 use crate::grub::Grub;
 use crate::module::Job;
 use crate::platform::Platform;
 use crate::stock::Stock;
-use crate::{cache, module, root, toolchain, tree};
+use crate::{cache, module, root, sources, toolchain, tree};
 
 /// Builds the module a second time from a copy of the sources and compares the two files.
 ///
@@ -25,7 +23,8 @@ pub(crate) fn check(grub: &Grub, platform: Platform) -> Result<()> {
     let _guard = cache::lock(&root().join("target/xtask/module.lock"))?;
     let place = root().join("target/xtask/elsewhere");
     let copy = place.join("sources");
-    copy_sources(&copy)?;
+    fs::create_dir_all(&copy)?;
+    sources::copy(&copy)?;
     let job = Job {
         toolchain: &toolchain,
         tree: &tree,
@@ -46,22 +45,4 @@ pub(crate) fn check(grub: &Grub, platform: Platform) -> Result<()> {
         second.len(),
         again.module.display()
     )
-}
-
-/// Copies every file that git knows or would add.
-fn copy_sources(to: &Path) -> Result<()> {
-    if to.exists() {
-        fs::remove_dir_all(to)?;
-    }
-    for name in sources(&root())? {
-        let (from, into) = (root().join(&name), to.join(&name));
-        if !from.is_file() {
-            continue;
-        }
-        if let Some(folder) = into.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::copy(&from, &into)?;
-    }
-    Ok(())
 }

@@ -14,8 +14,6 @@ use crate::{archive, packages};
 
 /// A distribution's module folder and what its modules say about each other.
 pub(crate) struct Stock {
-    /// The folder, as grub-mkrescue takes it with `-d`.
-    pub(crate) folder: PathBuf,
     /// Symbol → the module that defines it.
     pub(crate) defined: BTreeMap<String, String>,
     /// Every symbol that some module defines or needs. What is needed but defined by no module
@@ -48,7 +46,15 @@ impl Stock {
     ///
     /// If the folder or a module in it cannot be read.
     pub(crate) fn read(grub: &Grub, platform: Platform) -> Result<Self> {
-        let folder = folder(grub, platform)?;
+        Self::of_folder(&folder(grub, platform)?)
+    }
+
+    /// Reads all modules of this folder except multiboot2 itself.
+    ///
+    /// # Errors
+    ///
+    /// If it or a module in it cannot be read.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self> {
         let size = fs::metadata(folder.join("multiboot2.mod"))
             .with_context(|| format!("{} has no multiboot2.mod", folder.display()))?
             .len();
@@ -56,13 +62,12 @@ impl Stock {
         let deps = deps_in(&list, "multiboot2")
             .with_context(|| format!("no multiboot2 in moddep.lst of {}", folder.display()))?;
         let mut stock = Self {
-            folder,
             defined: BTreeMap::new(),
             named: BTreeSet::new(),
             deps,
             size,
         };
-        let mut modules: Vec<PathBuf> = fs::read_dir(&stock.folder)?
+        let mut modules: Vec<PathBuf> = fs::read_dir(folder)?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .collect();
         modules.sort();
@@ -80,8 +85,22 @@ impl Stock {
             }
         }
         if stock.defined.is_empty() {
-            bail!("{} holds no modules", stock.folder.display());
+            bail!("{} holds no modules", folder.display());
         }
+        Ok(stock)
+    }
+
+    /// Reads what lies where GRUB's make was run: its modules, and what its kernel offers.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be read.
+    pub(crate) fn of_build(folder: &Path) -> Result<Self> {
+        let mut stock = Self::of_folder(folder)?;
+        let path = folder.join("kernel_syms.lst");
+        let list =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        stock.named.extend(kernel_names(&list));
         Ok(stock)
     }
 
@@ -106,9 +125,22 @@ fn deps_in(list: &str, module: &str) -> Option<Vec<String>> {
     Some(line.split_whitespace().map(str::to_owned).collect())
 }
 
+/// Returns the names in the text of `kernel_syms.lst`.
+fn kernel_names(list: &str) -> impl Iterator<Item = String> {
+    list.lines()
+        .filter_map(|line| line.strip_prefix("defined kernel "))
+        .map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::deps_in;
+    use super::{deps_in, kernel_names};
+
+    #[test]
+    fn the_kernel_offers_what_its_list_defines() {
+        let list = "defined kernel grub_errno\nundefined kernel abort\ndefined kernel grub_xputs\n";
+        assert!(kernel_names(list).eq(["grub_errno", "grub_xputs"]));
+    }
 
     #[test]
     fn a_longer_module_name_is_another_module() {

@@ -7,10 +7,11 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
+use crate::job::{Job, Passed};
 use crate::platform::Platform;
 use crate::qemu::Machine;
 use crate::table::Group;
-use crate::test::{Job, LIMIT, Passed};
+use crate::test::LIMIT;
 use crate::versions::{Kind, Shows};
 use crate::{
     dom0, firmware, module, nx, probe, rescue, root, testkernel, toolchain, variants, xen,

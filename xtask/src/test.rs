@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! All tests: rules and lints, host tests, the modules and their gates, and runs in QEMU.
 
-use std::collections::VecDeque;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::cmd::run;
 use crate::grub::{Grub, Place};
+use crate::intree::{Target, matrix, patching, record::Record};
+use crate::job::{Job, Passed, Row, conclude, perform, perform_all};
 use crate::platform::Platform;
-use crate::table::{self, Group};
-use crate::versions::{self, Kind, Shows};
+use crate::versions::{self, Cell, Kind, Shows};
 use crate::{
-    host, lint, mb2check, module, packages, repro, root, rules, suite, toolchain, tree, ui,
+    host, lint, mb2check, module, packages, repro, root, rules, suite, table, toolchain, tree, ui,
 };
-
-/// How many machines run at the same time.
-const WORKERS: usize = 2;
 
 /// The versions of GRUB that are tested besides the distribution's own.
 const OTHERS: &[&str] = &["2.12", "2.14"];
@@ -36,84 +32,13 @@ pub(crate) struct TestArgs {
     /// GRUB version for modules and machines; can be repeated; all of them when absent.
     #[arg(long, value_name = "VERSION")]
     grub: Vec<String>,
-    /// Run everything: with each version of GRUB all that runs with the distribution's own.
+    /// Run everything: with each version of GRUB all that runs with the distribution's own, and
+    /// the builds inside GRUB even if nothing has changed that they depend on.
     #[arg(long)]
     full: bool,
     /// Write README.md's tables of what works; without this they are compared with the run.
     #[arg(long, conflicts_with_all = ["only", "platform", "grub"])]
     write_table: bool,
-}
-
-/// One thing to be tested.
-pub(crate) struct Job {
-    /// What the table shows and `--only` selects.
-    pub(crate) name: String,
-    /// Where, if it is bound to a GRUB on a platform.
-    pub(crate) place: Option<Place>,
-    /// The line of README's first table that counts it.
-    pub(crate) group: Option<Group>,
-    /// What it says in README's table of versions.
-    pub(crate) shows: Option<(Kind, Shows)>,
-    /// Does it; a remark for the table on success.
-    pub(crate) run: Box<dyn FnOnce() -> Result<Passed> + Send>,
-}
-
-impl Job {
-    /// A job that README's tables do not know.
-    pub(crate) fn new(
-        name: &str,
-        place: Option<&Place>,
-        run: impl FnOnce() -> Result<Passed> + Send + 'static,
-    ) -> Self {
-        Self {
-            name: name.to_owned(),
-            place: place.cloned(),
-            group: None,
-            shows: None,
-            run: Box::new(run),
-        }
-    }
-
-    /// Lets a line of the first table count it.
-    pub(crate) fn counts(mut self, group: Group) -> Self {
-        self.group = Some(group);
-        self
-    }
-
-    /// Lets a cell of the table of versions rest on it.
-    pub(crate) fn shows(mut self, kind: Kind, what: Shows) -> Self {
-        self.shows = Some((kind, what));
-        self
-    }
-}
-
-/// A success.
-#[derive(Default)]
-pub(crate) struct Passed {
-    /// For the table.
-    pub(crate) remark: String,
-    /// How many tests were inside, where a job is a set of them.
-    pub(crate) inside: usize,
-}
-
-impl Passed {
-    /// One test, with something to say.
-    pub(crate) fn with(remark: impl Into<String>) -> Self {
-        Self {
-            remark: remark.into(),
-            inside: 0,
-        }
-    }
-}
-
-/// One line of the table.
-struct Row {
-    name: String,
-    place: Option<Place>,
-    group: Option<Group>,
-    shows: Option<(Kind, Shows)>,
-    outcome: Result<Passed>,
-    took: Duration,
 }
 
 /// Runs the tests and prints the table.
@@ -140,30 +65,50 @@ pub(crate) fn command(args: &TestArgs) -> Result<ExitCode> {
     }
 
     let wanted = |job: &Job| {
-        let name = format!("{} {}", job.name, shown(job.place.as_ref()));
-        args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()))
+        let name = job.label();
+        let here = |target: Target| platforms.iter().any(|one| one.name() == target.name());
+        let elsewhere = job
+            .inside
+            .as_ref()
+            .is_some_and(|(_, target)| !here(*target));
+        (args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str())))
+            && (args.platform.is_empty() || !elsewhere)
     };
     let mut rows = Vec::new();
-    for job in before_machines(&places).into_iter().filter(wanted) {
+    for job in before_machines(&grubs, &places).into_iter().filter(wanted) {
         rows.push(perform(job));
-        announce(rows.last(), None);
     }
     let on_host = host::jobs(places.iter().filter(|place| place.grub.is_own()));
     rows.extend(perform_all(on_host.into_iter().filter(wanted).collect()));
     match suite::jobs(&places, args.full, &wanted) {
-        Ok(jobs) => {
-            rows.extend(perform_all(jobs));
-            if args.only.is_empty() && args.platform.is_empty() && args.grub.is_empty() {
-                for job in readme(&rows, args.write_table) {
-                    rows.push(perform(job));
-                    announce(rows.last(), None);
-                }
-            }
-        }
+        Ok(jobs) => rows.extend(perform_all(jobs)),
         Err(error) => {
             rows.push(perform(Job::new("preparing the machines", None, || {
                 Err(error)
             })));
+        }
+    }
+    let whole = args.only.is_empty() && args.platform.is_empty() && args.grub.is_empty();
+    let mut cells = Vec::new();
+    if whole || args.full {
+        let record = Record::of(&grubs)?;
+        cells = inside(
+            &grubs,
+            record.read().filter(|_| !args.full),
+            &wanted,
+            &mut rows,
+        )?;
+        if whole
+            && rows
+                .iter()
+                .all(|row| row.inside.is_none() || row.outcome.is_ok())
+        {
+            record.write(&cells)?;
+        }
+    }
+    if whole {
+        for job in readme(&rows, cells, args.write_table) {
+            rows.push(perform(job));
         }
     }
     Ok(conclude(&rows))
@@ -184,8 +129,37 @@ fn grubs(asked: &[String]) -> Result<Vec<Grub>> {
     Ok(all)
 }
 
+/// Tests the builds inside GRUB, unless an earlier pass is known; returns what README has to say
+/// about them.
+fn inside(
+    grubs: &[Grub],
+    known: Option<Vec<Cell>>,
+    wanted: &dyn Fn(&Job) -> bool,
+    rows: &mut Vec<Row>,
+) -> Result<Vec<Cell>> {
+    if let Some(cells) = known {
+        ui::note("builds inside GRUB: passed before, and nothing that they depend on has changed");
+        return Ok(cells);
+    }
+    let jobs = matrix::jobs(grubs, wanted)?;
+    rows.extend(perform_all(jobs.builds));
+    rows.extend(perform_all(jobs.boots));
+    let ran = rows.iter().filter_map(|row| {
+        let (version, target) = row.inside.as_ref()?;
+        let (kind, shows) = row.shows?;
+        Some(versions::Ran {
+            version: version.clone(),
+            platform: target.name(),
+            kind,
+            shows,
+            passed: row.outcome.is_ok(),
+        })
+    });
+    Ok(versions::cells(&ran.collect::<Vec<_>>()))
+}
+
 /// Compares README's tables with what the machines gave, or writes them.
-fn readme(rows: &[Row], write: bool) -> Vec<Job> {
+fn readme(rows: &[Row], inside: Vec<Cell>, write: bool) -> Vec<Job> {
     let (mut groups, mut versions) = (Vec::new(), Vec::new());
     for row in rows {
         let Some(place) = &row.place else { continue };
@@ -206,7 +180,8 @@ fn readme(rows: &[Row], write: bool) -> Vec<Job> {
             });
         }
     }
-    let cells = versions::cells(&versions);
+    let mut cells = versions::cells(&versions);
+    cells.extend(inside);
     vec![
         job("table of what works in README.md", None, move || {
             table::PART.settle(write, |_| table::render(&groups))
@@ -218,7 +193,7 @@ fn readme(rows: &[Row], write: bool) -> Vec<Job> {
 }
 
 /// Everything that needs no machine.
-fn before_machines(places: &[Place]) -> Vec<Job> {
+fn before_machines(grubs: &[Grub], places: &[Place]) -> Vec<Job> {
     let mut jobs = vec![
         job("rules", None, || lint::check_rules(rules::ALL)),
         job("rustfmt", None, lint::format),
@@ -227,6 +202,10 @@ fn before_machines(places: &[Place]) -> Vec<Job> {
         Job::new("host tests", None, host_tests),
         Job::new("mb2check as installed", None, mb2check::check),
     ];
+    for grub in grubs {
+        let (name, grub) = (format!("patch-tree {}", grub.upstream), grub.clone());
+        jobs.push(job(&name, None, move || patching::check(&grub)));
+    }
     for place in places {
         let here = place.clone();
         let build = job("module and gates", Some(place), move || {
@@ -282,115 +261,6 @@ fn count_passed(text: &str) -> usize {
         .sum()
 }
 
-fn perform(job: Job) -> Row {
-    let started = Instant::now();
-    let outcome = (job.run)();
-    Row {
-        name: job.name,
-        place: job.place,
-        group: job.group,
-        shows: job.shows,
-        outcome,
-        took: started.elapsed(),
-    }
-}
-
-/// Runs jobs, a few at the same time; the rows come back in the order of the jobs.
-fn perform_all(jobs: Vec<Job>) -> Vec<Row> {
-    let total = jobs.len();
-    let queue: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());
-    let (sender, receiver) = mpsc::channel();
-    let mut rows: Vec<(usize, Row)> = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
-                loop {
-                    let next = queue
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .pop_front();
-                    let Some((index, job)) = next else { return };
-                    if sender.send((index, perform(job))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (index, row) in receiver {
-            rows.push((index, row));
-            let counter = format!("[{}/{total}] ", rows.len());
-            announce(rows.last().map(|(_, row)| row), Some(&counter));
-        }
-    });
-    rows.sort_by_key(|(index, _)| *index);
-    rows.into_iter().map(|(_, row)| row).collect()
-}
-
-/// Prints one line about a test that has just ended.
-fn announce(row: Option<&Row>, counter: Option<&str>) {
-    let Some(row) = row else { return };
-    let verdict = if row.outcome.is_ok() {
-        "passed"
-    } else {
-        "FAILED"
-    };
-    let counter = counter.unwrap_or_default();
-    let took = row.took.as_secs_f64();
-    ui::note(&format!(
-        "{counter}{} {}: {verdict} ({took:.1} s)",
-        row.name,
-        shown(row.place.as_ref())
-    ));
-    if let Err(error) = &row.outcome {
-        ui::note(&format!("{error:#}"));
-    }
-}
-
-/// Prints the table and the sum.
-fn conclude(rows: &[Row]) -> ExitCode {
-    let width = rows
-        .iter()
-        .map(|row| row.name.len())
-        .max()
-        .unwrap_or_default();
-    println!();
-    let (mut passed, mut failed) = (0, 0);
-    for row in rows {
-        let (verdict, remark) = match &row.outcome {
-            Ok(success) => {
-                passed += success.inside.max(1);
-                ("passed", success.remark.clone())
-            }
-            Err(error) => {
-                failed += 1;
-                let text = format!("{error:#}");
-                (
-                    "FAILED",
-                    text.lines().next_back().unwrap_or_default().to_owned(),
-                )
-            }
-        };
-        let line = format!(
-            "{:width$}  {:15}  {verdict}  {remark}",
-            row.name,
-            shown(row.place.as_ref())
-        );
-        println!("{}", line.trim_end());
-    }
-    println!("\n{passed} passed, {failed} failed");
-    if failed == 0 && passed > 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-fn shown(place: Option<&Place>) -> String {
-    place.map(Place::to_string).unwrap_or_default()
-}
-
 /// The time that any machine gets; only a machine that hangs needs it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
@@ -402,18 +272,5 @@ mod tests {
     fn passed_tests_are_added_up() {
         let text = "test result: ok. 57 passed; 0 failed;\nx\ntest result: ok. 3 passed; 0 failed;";
         assert_eq!(count_passed(text), 60);
-    }
-
-    #[test]
-    fn rows_keep_the_order_of_the_jobs() {
-        let jobs = (0..9).map(|n| {
-            job(&n.to_string(), None, move || {
-                if n == 4 { bail!("four") } else { Ok(()) }
-            })
-        });
-        let rows = perform_all(jobs.collect());
-        let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
-        assert_eq!(names.concat(), "012345678");
-        assert_eq!(rows.iter().filter(|row| row.outcome.is_err()).count(), 1);
     }
 }

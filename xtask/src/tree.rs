@@ -46,11 +46,7 @@ pub(crate) fn source(grub: &Grub) -> Result<PathBuf> {
         unpack.arg("-x").arg(&dsc).current_dir(part);
         run(&mut unpack, &part.join("unpack.log"))?;
         let tree = unpacked(part)?;
-        let mut autogen = system("./autogen.sh");
-        run(
-            autogen.env("PYTHON", "python3").current_dir(tree),
-            &part.join("autogen.log"),
-        )?;
+        autogen(&tree, &part.join("autogen.log"))?;
         fs::remove_file(part.join("unpack.log"))?;
         step.done();
         Ok(())
@@ -120,47 +116,51 @@ pub(crate) fn ensure_all(grub: &Grub, platforms: &[Platform]) -> Result<Vec<Tree
 fn configure(grub: &Grub, platform: Platform, source: &Path, build: &Path) -> Result<()> {
     // A relative path, so that the links it makes survive a move of the cache.
     let name = source.file_name().context("the source folder has a name")?;
-    let mut configure = system(Path::new("../source").join(name).join("configure"));
+    let script = Path::new("../source").join(name).join("configure");
+    let mut configure = system(script);
     configure
-        .arg(format!("--with-platform={}", platform.firmware()))
-        .arg(format!("--target={}", platform.cpu().name()))
-        .args(["--disable-werror", "--disable-nls", "--disable-grub-mkfont"])
-        // As Debian does: the kernel sees this text as the name of its loader.
-        .arg(format!("PACKAGE_VERSION={}", grub.debian))
-        .arg(format!("PACKAGE_STRING=GRUB {}", grub.debian))
+        .args(options(grub, platform.firmware(), platform.cpu().name()))
         .current_dir(build);
     run(&mut configure, &build.join("configure.out"))
+}
+
+/// Arguments of `configure` for a platform, named by its firmware and processor.
+pub(crate) fn options(grub: &Grub, firmware: &str, cpu: &str) -> Vec<String> {
+    vec![
+        format!("--with-platform={firmware}"),
+        format!("--target={cpu}"),
+        "--disable-werror".to_owned(),
+        "--disable-nls".to_owned(),
+        "--disable-grub-mkfont".to_owned(),
+        // As Debian does: the kernel sees this text as the name of its loader.
+        format!("PACKAGE_VERSION={}", grub.debian),
+        format!("PACKAGE_STRING=GRUB {}", grub.debian),
+    ]
+}
+
+/// Makes the build system of an unpacked source.
+///
+/// # Errors
+///
+/// If `autogen.sh` fails.
+pub(crate) fn autogen(source: &Path, log: &Path) -> Result<()> {
+    let mut autogen = system("./autogen.sh");
+    run(autogen.env("PYTHON", "python3").current_dir(source), log)
 }
 
 impl Tree {
     /// Asks a configured tree for its flags.
     fn open(platform: Platform, source: PathBuf, build: PathBuf) -> Result<Self> {
-        let mut ask = system("sh");
-        ask.arg("-c").arg(
-            "printf '%s\\n' '@TARGET_CC@' '@DEFS@ @TARGET_CPPFLAGS@' '@TARGET_CFLAGS@' | \
-             ./config.status --quiet --file=-",
-        );
-        let text = output(ask.current_dir(&build))
-            .with_context(|| format!("{} is damaged: remove the folder", build.display()))?;
-        let [cc, cppflags, cflags] = text.lines().collect::<Vec<_>>()[..] else {
-            bail!("config.status of {} printed {text:?}", build.display());
-        };
-        if [&source, &build]
-            .iter()
-            .any(|dir| dir.to_string_lossy().contains(char::is_whitespace))
-        {
-            bail!(
-                "{} contains a space: set XDG_CACHE_HOME to another folder",
-                build.display()
-            );
-        }
-        let cppflags = absolute(cppflags, &source, &build);
-        let cflags = absolute(cflags, &source, &build);
+        let Flags {
+            cc,
+            cppflags,
+            cflags,
+        } = Flags::of(&source, &build)?;
         Ok(Self {
             platform,
             source,
             build,
-            cc: cc.to_owned(),
+            cc,
             cppflags,
             cflags,
         })
@@ -181,6 +181,50 @@ impl Tree {
         words.extend(self.own_includes());
         words.push("-DGRUB_FILE=\"wrapper.h\"".to_owned());
         words.join(" ")
+    }
+}
+
+/// What a configured tree compiles modules with.
+pub(crate) struct Flags {
+    /// The compiler.
+    pub(crate) cc: String,
+    /// Preprocessor flags; every include path is absolute.
+    pub(crate) cppflags: Vec<String>,
+    /// Compiler flags.
+    pub(crate) cflags: Vec<String>,
+}
+
+impl Flags {
+    /// Asks the tree that is configured in `build`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer, or there is a space in a path.
+    pub(crate) fn of(source: &Path, build: &Path) -> Result<Self> {
+        let mut ask = system("sh");
+        ask.arg("-c").arg(
+            "printf '%s\\n' '@TARGET_CC@' '@DEFS@ @TARGET_CPPFLAGS@' '@TARGET_CFLAGS@' | \
+             ./config.status --quiet --file=-",
+        );
+        let text = output(ask.current_dir(build))
+            .with_context(|| format!("{} is damaged: remove the folder", build.display()))?;
+        let [cc, cppflags, cflags] = text.lines().collect::<Vec<_>>()[..] else {
+            bail!("config.status of {} printed {text:?}", build.display());
+        };
+        if [source, build]
+            .iter()
+            .any(|dir| dir.to_string_lossy().contains(char::is_whitespace))
+        {
+            bail!(
+                "{} contains a space: set XDG_CACHE_HOME to another folder",
+                build.display()
+            );
+        }
+        Ok(Self {
+            cc: cc.to_owned(),
+            cppflags: absolute(cppflags, source, build),
+            cflags: absolute(cflags, source, build),
+        })
     }
 }
 

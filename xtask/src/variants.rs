@@ -9,14 +9,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use mb2_testkit::payload::Payload;
 use mb2_testkit::variants::{self, Outcome, Run, Setting, Variant, Version};
 
-use crate::grub::Place;
+use crate::grub::{Grub, Place};
 use crate::iso::{self, Flavour};
+use crate::job::{Job, Passed};
 use crate::platform::Platform;
 use crate::qemu::{self, End};
 use crate::snapshot::{self, Snapshot, Test};
 use crate::suite::{iso_path, tail};
 use crate::table::Group;
-use crate::test::{Job, Passed};
 use crate::versions::{Kind, Shows};
 
 /// Returns a job for each variant in each place; in places of another GRUB than the
@@ -76,19 +76,40 @@ pub(crate) fn in_kit(platform: Platform) -> variants::Platform {
     }
 }
 
-/// Runs a variant as often as it needs and lets the kit judge.
+/// Runs a variant in the machines of a snapshot.
 fn judge(variant: &Variant, snapshot: &Snapshot) -> Result<Passed> {
     let place = snapshot.place();
-    let setting = Setting {
-        platform: in_kit(place.platform),
-        version: Version::parse(&place.grub.upstream)
-            .with_context(|| format!("{place}: no version"))?,
-    };
+    let setting = setting(&place.grub, in_kit(place.platform))?;
+    weigh(variant, setting, |flavour| boot(variant, flavour, snapshot))
+}
+
+/// Where the kit has to think that a variant runs.
+///
+/// # Errors
+///
+/// If the version does not begin with a number.
+pub(crate) fn setting(grub: &Grub, platform: variants::Platform) -> Result<Setting> {
+    Ok(Setting {
+        platform,
+        version: Version::parse(&grub.upstream).context("GRUB has no version")?,
+    })
+}
+
+/// Runs a variant as often as it needs and lets the kit judge.
+///
+/// # Errors
+///
+/// What the kit finds, or what kept a machine from running.
+pub(crate) fn weigh(
+    variant: &Variant,
+    setting: Setting,
+    run: impl Fn(Flavour) -> Result<qemu::Outcome>,
+) -> Result<Passed> {
     let stock = match variant.needs_reference(setting.version) {
-        true => Some(boot(variant, Flavour::Stock, snapshot)?),
+        true => Some(run(Flavour::Stock)?),
         false => None,
     };
-    let ours = boot(variant, Flavour::Ours, snapshot)?;
+    let ours = run(Flavour::Ours)?;
     let remark = match variant.judge(setting, stock.as_ref().map(as_run), as_run(&ours)) {
         Outcome::Identical => "identical".to_owned(),
         Outcome::Kept => "as it has to be".to_owned(),

@@ -23,7 +23,7 @@ use crate::cmd::{output, system};
 use crate::grub::Grub;
 use crate::module::{self, Built, LINKED};
 use crate::platform::Platform;
-use crate::stock::Stock;
+use crate::stock::{self, Stock};
 use crate::{root, tree, verifier};
 
 /// How many complaints are printed; a broken build has hundreds.
@@ -40,6 +40,9 @@ pub(crate) struct CheckArgs {
     /// Platform of the files, where neither path nor processor tells.
     #[arg(long, value_enum)]
     platform: Option<Platform>,
+    /// Folder grub-core of a build inside GRUB: what was made there is examined.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["files", "platform"])]
+    grub_core: Option<PathBuf>,
 }
 
 /// An object that is examined.
@@ -58,6 +61,12 @@ pub(crate) struct Subject<'a> {
 ///
 /// All complaints.
 pub(crate) fn command(args: &CheckArgs) -> Result<()> {
+    if let Some(folder) = &args.grub_core {
+        for path in check_inside(folder)? {
+            println!("{}: ok", path.display());
+        }
+        return Ok(());
+    }
     let grub = Grub::resolve(args.grub.as_deref())?;
     if !args.files.is_empty() {
         for file in &args.files {
@@ -79,7 +88,7 @@ pub(crate) fn command(args: &CheckArgs) -> Result<()> {
         check_file(&module::finished(&grub, platform), Some(platform), &grub)?;
         show_stack(
             &module::work(&grub, platform),
-            &Stock::read(&grub, platform)?,
+            &stock::folder(&grub, platform)?,
         )?;
     }
     Ok(())
@@ -100,7 +109,7 @@ fn check_file(path: &Path, platform: Option<Platform>, grub: &Grub) -> Result<()
             })?;
         let tree = tree::ensure(grub, platform)?;
         verifier::verify(&verifier::ensure(grub, &tree)?, path, platform)?;
-        module_complaints(&subject, &Stock::read(grub, platform)?)
+        drop_in_complaints(&subject, &Stock::read(grub, platform)?)
     } else {
         rust_complaints(&subject, &exports()?)
     };
@@ -110,8 +119,8 @@ fn check_file(path: &Path, platform: Option<Platform>, grub: &Grub) -> Result<()
 }
 
 /// Prints the deepest way through a module, and how deep GRUB's own gets.
-fn show_stack(work: &Path, stock: &Stock) -> Result<()> {
-    let (linked, own) = (work.join(LINKED), stock.folder.join("multiboot2.mod"));
+fn show_stack(work: &Path, stock: &Path) -> Result<()> {
+    let (linked, own) = (work.join(LINKED), stock.join("multiboot2.mod"));
     for (what, path) in [("stack", linked), ("stack of GRUB's own module", own)] {
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let ways = stack::ways(&object::File::parse(&*bytes)?)?;
@@ -121,6 +130,27 @@ fn show_stack(work: &Path, stock: &Stock) -> Result<()> {
         println!("  from other entries: {}", others.join(", "));
     }
     Ok(())
+}
+
+/// Examines what GRUB's make has left in a folder; returns the files. Its own verifier has run by
+/// then.
+///
+/// # Errors
+///
+/// All complaints.
+pub(crate) fn check_inside(folder: &Path) -> Result<[PathBuf; 2]> {
+    let modules = Stock::of_build(folder)?;
+    let files = ["mb2rs.o", "multiboot2.mod"].map(|name| folder.join(name));
+    for path in &files {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let subject = Subject::parse(&bytes, path)?;
+        let complaints = match path.extension().is_some_and(|e| e == "mod") {
+            true => module_complaints(&subject, &modules),
+            false => rust_complaints(&subject, &exports()?),
+        };
+        report(path, complaints)?;
+    }
+    Ok(files)
 }
 
 /// Finds the platform in the path, or by the processor where that is enough.
@@ -147,7 +177,7 @@ pub(crate) fn check_built(built: &Built, stock: &Stock) -> Result<()> {
     report(&built.linked, stack::shallow(&named))?;
     let bytes = fs::read(&built.module)?;
     let subject = Subject::parse(&bytes, &built.module)?;
-    report(&built.module, module_complaints(&subject, stock))
+    report(&built.module, drop_in_complaints(&subject, stock))
 }
 
 fn exports() -> Result<Vec<String>> {
@@ -171,20 +201,30 @@ fn rust_complaints(subject: &Subject<'_>, exports: &[String]) -> Vec<String> {
     .concat()
 }
 
-/// All gates of a finished module.
+/// All gates of a drop-in.
+fn drop_in_complaints(subject: &Subject<'_>, stock: &Stock) -> Vec<String> {
+    [
+        module_complaints(subject, stock),
+        // GRUB's link keeps wrappers that nothing calls, the one of grub_fatal too. There it is
+        // `mb2rs.o` that shows that none leads to it.
+        symbols::no_way_out(subject),
+        shape::size(subject, stock.size),
+    ]
+    .concat()
+}
+
+/// All gates of a module, wherever it was made.
 fn module_complaints(subject: &Subject<'_>, stock: &Stock) -> Vec<String> {
     [
         relocs::types(subject),
         symbols::types(subject),
         symbols::known_to(subject, stock),
         symbols::not_taken_from(subject, stock),
-        symbols::no_way_out(subject),
         code::no_vector_or_float(subject),
         code::no_trap(subject),
         code::small_frames(subject),
         stack::shallow(subject),
         shape::module_sections(subject),
-        shape::size(subject, stock.size),
     ]
     .concat()
 }

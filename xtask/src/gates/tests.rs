@@ -66,7 +66,6 @@ pub(super) fn accepted(source: &str, check: impl Fn(&Subject<'_>) -> Vec<String>
 
 fn stock() -> Stock {
     Stock {
-        folder: PathBuf::new(),
         defined: BTreeMap::from([("grub_loader_set".to_owned(), "boot".to_owned())]),
         named: BTreeSet::from(["grub_loader_set".to_owned(), "grub_malloc".to_owned()]),
         deps: Vec::new(),

@@ -16,8 +16,8 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::grub::{Grub, Place};
+use crate::job::{Job, Passed};
 use crate::platform::Platform;
-use crate::test::{Job, Passed};
 use crate::ui;
 use build::Programs;
 use differential::{SEED, Wanted};

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::cmd::sources;
+use crate::sources;
 
 /// The text files of the repository, as (path, contents), in the order of their paths.
 pub(crate) struct Texts(Vec<(String, String)>);
@@ -132,7 +132,7 @@ impl Texts {
     /// If git fails or a file cannot be read.
     pub(crate) fn read(root: &Path) -> Result<Self> {
         let mut texts = Vec::new();
-        for name in sources(root)? {
+        for name in sources::names(root)? {
             // Deleted but not yet committed files are listed too; binary files have no rules.
             if let Ok(text) = fs::read_to_string(root.join(&name)) {
                 texts.push((name, text));
