@@ -130,6 +130,11 @@ impl Build {
     /// Makes [`FEW`] modules, and the program that makes an image of them.
     fn make_few(&self) -> Result<()> {
         let step = ui::step(format!("{self}: make, few modules"));
+        // As make would do first: under `-f` it cannot always bring its own files up to date.
+        for goals in [vec!["am--refresh"], vec!["-C", "grub-core", "Makefile"]] {
+            let mut make = self.make_command()?;
+            run(make.args(goals), &self.logs.join("make-refresh.log"))?;
+        }
         // The lists of GRUB's makefile, cut down.
         let print = "include Makefile\nmb2-print:\n\t@echo modules: $(MODULE_FILES)\n\
                      \t@echo programs: $(filter-out %.module,$(platform_PROGRAMS))\n";
@@ -148,7 +153,6 @@ impl Build {
             .arg(&file)
             .arg("mb2-print")
             .current_dir(&core);
-        // Before them stands what make says if it has to bring its own files up to date.
         let lists = output(&mut ask)?;
         let line = |name: &str| {
             let found = lists.lines().find_map(|line| line.strip_prefix(name));
