@@ -7,6 +7,7 @@
 
 mod apt;
 mod archive;
+mod bench;
 mod boot;
 mod cache;
 mod cmd;
@@ -77,6 +78,8 @@ enum Command {
     CheckModule(gates::CheckArgs),
     /// Boots an image through our module in QEMU, or Debian's Xen when no image is given.
     Boot(boot::BootArgs),
+    /// Counts instructions, memory and bytes of our module and of GRUB's own, side by side.
+    Bench(bench::BenchArgs),
     /// Compares our loader with GRUB's C loader on the host, over thousands of kernels.
     Differential(host::DifferentialArgs),
     /// Builds a whole GRUB with our module in it into target/grub/VERSION/PLATFORM/.
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Command::Module(args) => module::command(&args).map(|()| ExitCode::SUCCESS),
         Command::CheckModule(args) => gates::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Boot(args) => boot::command(&args),
+        Command::Bench(args) => bench::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Differential(args) => host::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Grub(args) => intree::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::command(&args),

@@ -20,7 +20,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cmd::{run, system};
 use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
-use crate::platform::Platform;
 use crate::qemu::{Machine, Next, Outcome};
 use crate::test::LIMIT;
 use crate::{probe, root};
@@ -32,8 +31,8 @@ const READY: &str = "mb2t ready";
 /// must not wait for somebody at the keyboard. QEMU ends with the code 7.
 const GIVE_UP: &str = "echo mb2t no kernel was started\noutb 0xf4 0x3\n";
 
-/// The time that a test gets after GRUB was woken. It needs a second.
-const WARM_LIMIT: Duration = Duration::from_secs(60);
+/// The time for an ordinary test after GRUB was woken. It needs a second.
+pub(crate) const WARM_LIMIT: Duration = Duration::from_secs(60);
 
 /// Size of the disk of a test, in bytes; most of it are holes.
 const DISK_LEN: u64 = 64 << 20;
@@ -48,6 +47,10 @@ pub(crate) struct Test<'a> {
     pub(crate) files: &'a [(&'a str, &'a [u8])],
     /// Where its disk is made.
     pub(crate) disk: &'a Path,
+    /// More options for QEMU.
+    pub(crate) options: &'a [String],
+    /// The time that it gets after GRUB was woken.
+    pub(crate) limit: Duration,
 }
 
 /// What kind of machine.
@@ -59,6 +62,8 @@ pub(crate) struct Kind {
     pub(crate) memory: u32,
     /// More options for QEMU.
     pub(crate) extra: Vec<String>,
+    /// It counts instructions, and has its disk as the probe's, too.
+    pub(crate) counts: bool,
 }
 
 /// A kind of machine and, once it is needed, the state of one that waits.
@@ -68,21 +73,27 @@ pub(crate) struct Snapshot {
     saved: OnceLock<Result<(), String>>,
 }
 
-/// Returns what GRUB does until it waits.
+/// Returns what GRUB does until it waits, and how it goes on.
 ///
 /// Its disk cache forgets what it knows when it was idle for two seconds; that has to happen
-/// before the disk changes under it.
-fn base_config(platform: Platform) -> String {
+/// before the disk changes under it. Where instructions are counted, the disk is one that nobody
+/// has read before, and waiting does not touch GRUB's heap.
+fn base_config(kind: &Kind) -> String {
     let modules = ["iorw", "iso9660", "test", "sleep", "configfile", "echo"];
     let modules: String = modules
         .iter()
         .map(|name| format!("insmod {name}\n"))
         .collect();
+    let (before, wait, disk) = if kind.counts {
+        ("insmod /mb2probe.mod", "probe_wait", "probe")
+    } else {
+        let wait = "while [ \"$go\" != 1 ]; do outw 0x510 0xe; inb -v go 0x511; done";
+        ("sleep 3", wait, "hd0")
+    };
     format!(
-        "{}{modules}sleep 3\necho {READY}\n\
-         while [ \"$go\" != 1 ]; do outw 0x510 0xe; inb -v go 0x511; done\n\
-         set root=hd0\nsource (hd0)/run.cfg\n",
-        iso::prologue(platform)
+        "{}{modules}{before}\necho {READY}\n{wait}\n\
+         set root={disk}\nsource ({disk})/run.cfg\n",
+        iso::prologue(kind.place.platform)
     )
 }
 
@@ -92,9 +103,9 @@ impl Snapshot {
     /// # Errors
     ///
     /// If the folder for its files cannot be made.
-    pub(crate) fn new(kind: Kind, number: usize) -> Result<Self> {
+    pub(crate) fn new(kind: Kind, name: &str) -> Result<Self> {
         let shelf = kind.place.below(root().join("target/xtask/snapshot"));
-        let folder = shelf.join(number.to_string());
+        let folder = shelf.join(name);
         fs::create_dir_all(&folder)?;
         Ok(Self {
             kind,
@@ -141,7 +152,8 @@ impl Snapshot {
         machine
             .extra
             .extend(["-boot".to_owned(), "menu=on".to_owned()]);
-        let outcome = machine.run(WARM_LIMIT, |_| Next::Continue);
+        machine.extra.extend_from_slice(test.options);
+        let outcome = machine.run(test.limit, |_| Next::Continue);
         fs::remove_file(test.disk)?;
         outcome
     }
@@ -152,8 +164,13 @@ impl Snapshot {
 
     fn machine(&self, disk: &Path) -> Machine {
         let mut extra = self.kind.extra.clone();
-        let disk = format!("if=virtio,format=raw,readonly=on,file={}", disk.display());
-        extra.extend(["-drive".to_owned(), disk]);
+        if self.kind.counts {
+            let file = format!("name=opt/mb2/disk,file={}", disk.display());
+            extra.extend(["-icount", "shift=0,sleep=off", "-fw_cfg", &file].map(str::to_owned));
+        } else {
+            let drive = format!("if=virtio,format=raw,readonly=on,file={}", disk.display());
+            extra.extend(["-drive".to_owned(), drive]);
+        }
         let iso = self.folder.join("base.iso");
         Machine {
             extra,
@@ -163,12 +180,11 @@ impl Snapshot {
 
     /// Starts a machine and saves it when GRUB waits.
     fn save(&self) -> Result<()> {
-        let platform = self.kind.place.platform;
         let maker = Maker::of(&self.kind.place, Flavour::Stock)?;
         iso::build(
             &maker,
-            &base_config(platform),
-            &[],
+            &base_config(&self.kind),
+            &[("mb2probe.mod", &fs::read(probe::path(&self.kind.place))?)],
             &self.folder.join("base.iso"),
         )?;
         let disk = self.folder.join("empty.img");

@@ -5,7 +5,7 @@ use crate::platform::Platform;
 use crate::readme::Part;
 
 /// Where the table stands.
-pub(crate) const PART: Part = Part("table");
+pub(crate) const PART: Part = Part::readme("table");
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use crate::job::{Job, Passed, Row, conclude, perform, perform_all};
 use crate::platform::Platform;
 use crate::versions::{self, Cell, Kind, Shows};
 use crate::{
-    host, lint, mb2check, module, packages, repro, root, rules, suite, table, toolchain, tree, ui,
+    bench, host, lint, mb2check, module, packages, repro, root, rules, suite, table, toolchain,
+    tree, ui,
 };
 
 /// The versions of GRUB that are tested besides the distribution's own.
@@ -80,6 +81,9 @@ pub(crate) fn command(args: &TestArgs) -> Result<ExitCode> {
     }
     let on_host = host::jobs(places.iter().filter(|place| place.grub.is_own()));
     rows.extend(perform_all(on_host.into_iter().filter(wanted).collect()));
+    for job in benchmarks(&places).into_iter().filter(wanted) {
+        rows.push(perform(job));
+    }
     match suite::jobs(&places, args.full, &wanted) {
         Ok(jobs) => rows.extend(perform_all(jobs)),
         Err(error) => {
@@ -220,6 +224,17 @@ fn before_machines(grubs: &[Grub], places: &[Place]) -> Vec<Job> {
         }
     }
     jobs
+}
+
+/// Compares counts and sizes with docs/performance.md; each uses all processors by itself.
+fn benchmarks(places: &[Place]) -> Vec<Job> {
+    let counted =
+        |place: &&Place| place.grub.is_own() && bench::PLATFORMS.contains(&place.platform);
+    let job_for = |place: &Place| {
+        let here = place.clone();
+        job("benchmark", Some(place), move || bench::check(&here))
+    };
+    places.iter().filter(counted).map(job_for).collect()
 }
 
 fn job(

@@ -58,11 +58,12 @@ fn snapshot_for(
         place: place.clone(),
         memory: variant.machine.memory_mib,
         extra: variant.machine.qemu_args.clone(),
+        counts: false,
     };
     if let Some(found) = all.iter().find(|snapshot| snapshot.is(&kind)) {
         return Ok(found.clone());
     }
-    let added = Arc::new(Snapshot::new(kind, all.len())?);
+    let added = Arc::new(Snapshot::new(kind, &all.len().to_string())?);
     all.push(added.clone());
     Ok(added)
 }
@@ -157,6 +158,8 @@ fn boot(variant: &Variant, flavour: Flavour, snapshot: &Snapshot) -> Result<qemu
         script: &variant.script,
         files: &files,
         disk: &disk,
+        options: &[],
+        limit: snapshot::WARM_LIMIT,
     })?;
     fs::write(disk.with_extension("txt"), &outcome.transcript)?;
     Ok(outcome)

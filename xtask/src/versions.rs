@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use crate::readme::Part;
 
 /// Where the table stands.
-pub(crate) const PART: Part = Part("versions");
+pub(crate) const PART: Part = Part::readme("versions");
 
 /// What an unknown cell holds.
 const NOTHING: &str = "–";

@@ -118,6 +118,18 @@ fn check_file(path: &Path, platform: Option<Platform>, grub: &Grub) -> Result<()
     Ok(())
 }
 
+/// How deep the stack gets in a module, in bytes.
+///
+/// # Errors
+///
+/// If it cannot be read, or what makes a depth unknown.
+pub(crate) fn depth(path: &Path) -> Result<i64> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let ways = stack::ways(&object::File::parse(&*bytes)?)?;
+    let deepest = ways.first().context("no function was found")?;
+    Ok(deepest.depth())
+}
+
 /// Prints the deepest way through a module, and how deep GRUB's own gets.
 fn show_stack(work: &Path, stock: &Path) -> Result<()> {
     let (linked, own) = (work.join(LINKED), stock.join("multiboot2.mod"));
