@@ -12,7 +12,7 @@ use static_assertions::assert_not_impl_any;
 ///
 /// # Invariants
 ///
-/// `start` came from GRUB's heap for `len` bytes, all of them initialised,
+/// `start` came from GRUB's heap for `len` bytes or more, these initialised,
 /// and belongs to this value alone.
 #[must_use]
 pub(super) struct Buffer {
@@ -33,6 +33,12 @@ impl Buffer {
         unsafe { start.write_bytes(0, len) };
         // INVARIANT: fresh from GRUB's heap and written to the last byte.
         Ok(Self { start, len })
+    }
+
+    /// Forgets what lies behind `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // INVARIANT: no more bytes than before.
+        self.len = self.len.min(len);
     }
 }
 

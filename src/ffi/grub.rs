@@ -135,19 +135,19 @@ impl Platform for Grub {
             MemoryMap::Usable => sys::MB2_MAP_USABLE,
             MemoryMap::BesideServices => sys::MB2_MAP_KEEP_SERVICES,
         };
-        let mut capacity = 0;
-        if EFI && which != sys::MB2_MAP_REPORT {
-            // Each walk costs heap for good, so one has to do (GRUB,
-            // grub-core/mmap/efi/mmap.c). What is left has no byte.
-            capacity = short(self.efi_map_len()) / EFI_DESCRIPTOR_LEN;
-        }
-        let spare = capacity;
+        // Each walk costs time, and on UEFI heap for good, so one has to do
+        // (GRUB, grub-core/mmap).
+        let mut capacity = match EFI {
+            true => short(self.efi_map_len()) / EFI_DESCRIPTOR_LEN,
+            false => BIOS_RANGES,
+        };
         loop {
             let mut map = Buffer::new(index(capacity).saturating_mul(MAP_ENTRY))?;
             let ranges = map.as_mut_ptr().cast();
             // SAFETY: `ranges` has room for `capacity` entries of 24 bytes.
             let count = unsafe { sys::mb2_grub_memory_map(which, ranges, capacity) };
-            if count == capacity || count < spare {
+            if count <= capacity {
+                map.truncate(index(count).saturating_mul(MAP_ENTRY));
                 return Ok(map);
             }
             // The buffer itself may have changed the map: ask again.
@@ -400,6 +400,9 @@ const BIOS_LEN: u32 = 0x1_0000;
 
 /// Bytes of a descriptor in UEFI's map, at least.
 const EFI_DESCRIPTOR_LEN: u32 = 40;
+
+/// Ranges of a BIOS's map, with some to spare.
+const BIOS_RANGES: u32 = 32;
 
 /// Bytes that UEFI's map may grow by while boot services end.
 const MAP_GROWTH: usize = 2048;
