@@ -69,6 +69,8 @@ pub fn prepare<P: Platform, T>(
         } else {
             Some(platform.memory_map(MemoryMap::Report)?)
         },
+        acpi_old: platform.acpi(false),
+        acpi_new: platform.acpi(true),
         kernel,
     };
     let address = if ends_services {
@@ -85,11 +87,14 @@ pub fn prepare<P: Platform, T>(
 }
 
 /// What the information is made of, beside what the platform can be asked
-/// twice.
+/// twice. The root pointers of ACPI it may have to search for in all of the
+/// BIOS's memory.
 struct Information<'a, P: Platform> {
     kernel: &'a Kernel<P>,
     video: Tags<P>,
     map: Option<P::Buffer>,
+    acpi_old: Option<&'static [u8]>,
+    acpi_new: Option<&'static [u8]>,
 }
 
 impl<P: Platform> Information<'_, P> {
@@ -128,10 +133,10 @@ impl<P: Platform> Information<'_, P> {
         if kernel.params.smbios {
             smbios(platform, out);
         }
-        if let Some(rsdp) = platform.acpi(false) {
+        if let Some(rsdp) = self.acpi_old {
             out.tag(InfoType::ACPI_OLD, &[], rsdp);
         }
-        if let Some(rsdp) = platform.acpi(true) {
+        if let Some(rsdp) = self.acpi_new {
             out.tag(InfoType::ACPI_NEW, &[], rsdp);
         }
         if let Some(efi) = &efi
