@@ -238,7 +238,11 @@ pub fn module<P: Platform>(
     let modules = &mut session.kernel.modules;
     modules.append(platform, &|out| {
         info::module(out, place.as_ref(), &command_line)
-    })
+    })?;
+    if place.is_some() {
+        session.memory.keep();
+    }
+    Ok(())
 }
 
 /// Reads a module that is not empty, and returns where it lies.

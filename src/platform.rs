@@ -94,7 +94,8 @@ pub trait Relocator {
     /// the request when that fails. `whose` says which memory it may take.
     fn alloc_in(&mut self, request: &Request, whose: Whose) -> Outcome<PhysAddr>;
 
-    /// The bytes of the chunk that was reserved last, where they are now.
+    /// The bytes of the chunk that was reserved last, or of the part of the
+    /// pool that was chosen since, where they are now.
     fn newest(&mut self) -> &mut [u8];
 
     /// Tells whether that chunk is at its target `at` already, so that nothing
@@ -102,6 +103,12 @@ pub trait Relocator {
     fn stays(&mut self, at: PhysAddr) -> bool {
         self.newest().as_ptr().addr() == index(at.0)
     }
+
+    /// Makes the chunk that was reserved last the pool.
+    fn open_pool(&mut self);
+
+    /// Chooses `len` bytes of the pool from `start` on.
+    fn share(&mut self, start: u32, len: u32);
 
     /// Starts the kernel; returns only when that fails.
     fn boot(&mut self, registers: &HandOver) -> Outcome;

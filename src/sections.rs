@@ -107,6 +107,7 @@ impl<P: Platform> Load<'_, P> {
         let memory = &mut self.session.memory;
         let target = memory.place(self.platform, &request, Whose::Image)?;
         self.file.read(self.platform, offset, memory.bytes())?;
+        memory.keep();
         Ok(target.0)
     }
 }

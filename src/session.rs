@@ -10,7 +10,7 @@ use crate::plan::image;
 use crate::plan::placement::{self, FreeMemory, ONE_MIB, Request};
 use crate::platform::{MemoryMap, Platform, Relocator, Whose};
 use crate::table::{Bytes, RECORD_LEN, Table, copy};
-use crate::units::{PhysAddr, Span};
+use crate::units::{PAGE, PhysAddr, Span, align_down};
 
 /// Where a session lives between commands. The empty place is all zero, so
 /// that it takes no room in the module's file.
@@ -151,6 +151,17 @@ pub struct Memory<P: Platform> {
     pub(crate) relocator: P::Relocator,
     taken: Table<Span, P::Buffer>,
     chunks: usize,
+    /// Address of the pool, a chunk that small things share, and what is left
+    /// of it; one byte at 0 is nothing.
+    pool: u32,
+    rest: Span,
+    /// Address of what was reserved last, if that is a part of the pool, else
+    /// 0, and its size.
+    part: u32,
+    size: u32,
+    /// Bytes that are kept, and bytes that earlier pools had left.
+    kept: u32,
+    lost: u32,
     /// Boot services stay, which only UEFI has.
     keep_services: bool,
     /// A chunk lies where it must not: GRUB takes no single chunk back, and
@@ -163,6 +174,14 @@ type Free<P> = (<P as Platform>::Buffer, FreeMemory<<P as Platform>::Buffer>);
 
 /// Room that the list of targets starts with, in records.
 const FIRST_TARGETS: usize = 32;
+
+/// Most bytes of a pool, and the part of it that is small.
+const POOL_LEN: u32 = 512 * 1024;
+const SMALL_SHIFT: u32 = 3;
+
+/// What pools may leave unused, in bytes, or as a part of what is kept.
+const WASTE_LEN: u32 = 1024 * 1024;
+const WASTE_SHIFT: u32 = 6;
 
 /// Heap that GRUB's relocator needs for its last step, in bytes: for its
 /// lists of free memory, and for each chunk (GRUB, grub-core/lib/relocator.c).
@@ -180,6 +199,12 @@ impl<P: Platform> Memory<P> {
             relocator: platform.new_relocator()?,
             taken: Table::new(platform.alloc(FIRST_TARGETS.saturating_mul(RECORD_LEN))?),
             chunks: 0,
+            pool: 0,
+            rest: Span { first: 0, last: 0 },
+            part: 0,
+            size: 0,
+            kept: 0,
+            lost: 0,
             keep_services: params.keep_services,
             spoiled: false,
         })
@@ -218,6 +243,51 @@ impl<P: Platform> Memory<P> {
         self.relocator.newest()
     }
 
+    /// Keeps the memory that was reserved last. What is a part of the pool is
+    /// else given to the next one who asks.
+    pub fn keep(&mut self) {
+        // All this is memory below 4 GiB, so no sum passes that.
+        self.kept = self.kept.wrapping_add(self.size);
+        if self.part != 0 {
+            match self.part.checked_add(self.size) {
+                Some(first) => self.rest.first = first,
+                None => self.rest.last = 0,
+            }
+        }
+    }
+
+    /// Takes a part of the pool for something small and returns its address, or
+    /// 0. An image is placed before anything is kept, so it never has one.
+    ///
+    /// A new pool has as many bytes as are kept already, so that a few small
+    /// things waste nothing.
+    #[inline(never)] // keeps the caller's stack frame small
+    fn share(&mut self, platform: &mut P, request: &Request) -> Outcome<u32> {
+        let mut fits = request.fits(&self.rest);
+        let size = align_down(self.kept.min(POOL_LEN), PAGE);
+        let lost = self.lost.wrapping_add(self.rest.len());
+        let most = WASTE_LEN.max(self.kept >> WASTE_SHIFT);
+        let small = request.size <= size >> SMALL_SHIFT;
+        if fits.is_none() && small && lost.wrapping_add(size) <= most {
+            let pool = Request { size, ..*request };
+            if let Some(PhysAddr(start)) = self.place_once(platform, &pool, Whose::Other)? {
+                let last = start.wrapping_add(size.wrapping_sub(1));
+                self.rest = Span { first: start, last };
+                (self.pool, self.lost) = (start, lost);
+                // What stays unused tells nobody what stood there.
+                self.relocator.newest().fill(0);
+                self.relocator.open_pool();
+                fits = Some(self.rest);
+            }
+        }
+        let part = fits.map_or(0, |fits| fits.first);
+        if part != 0 {
+            let start = part.wrapping_sub(self.pool);
+            self.relocator.share(start, request.size);
+        }
+        Ok(part)
+    }
+
     /// Reserves memory where `request` allows it, and returns its address when
     /// the kernel starts.
     ///
@@ -247,6 +317,14 @@ impl<P: Platform> Memory<P> {
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
+        self.size = request.size;
+        self.part = self.share(platform, request)?;
+        if self.part != 0 {
+            return Ok(Some(PhysAddr(self.part)));
+        }
+        if self.spoiled {
+            return Ok(None);
+        }
         if whose == Whose::Image && self.chunks >= image::MAX_CHUNKS {
             return Err(platform.refuse(Kind::Scattered));
         }
@@ -270,6 +348,7 @@ impl<P: Platform> Memory<P> {
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
         let beside_services = self.beside_services(platform);
+        let firmware = platform.machine().firmware;
         let fixed = request.is_fixed();
         let (map, mut free) = self.free(platform, whose, fixed)?;
         if fixed {
@@ -277,17 +356,15 @@ impl<P: Platform> Memory<P> {
         } else if platform.machine().has_services() && !beside_services {
             free.spare_trampoline();
         }
+        let Some(planned) = free.place(request, firmware) else {
+            return Ok(None);
+        };
         let target = if beside_services {
             // Only GRUB knows what it can take from a firmware that stays.
             self.relocator.alloc_in(request, Whose::Other)
         } else if fixed {
-            self.relocator
-                .alloc_at(PhysAddr(request.window.first), request.size)
+            self.relocator.alloc_at(planned, request.size)
         } else {
-            let firmware = platform.machine().firmware;
-            let Some(planned) = free.place(request, firmware) else {
-                return Ok(None);
-            };
             // The planned address if GRUB can do it, else what GRUB finds
             // itself: a large chunk may fit only where it need not move.
             let exactly = Request::fixed(planned, request.size);
@@ -306,7 +383,11 @@ impl<P: Platform> Memory<P> {
                 self.relocator.alloc_in(request, whose)
             })
         };
-        let Some(span) = Span::new(target?, request.size) else {
+        let Ok(target) = target else {
+            platform.forget_error();
+            return Ok(None);
+        };
+        let Some(span) = Span::new(target, request.size) else {
             return Ok(None);
         };
         self.taken.join(&span);

@@ -17,13 +17,14 @@ use static_assertions::assert_not_impl_any;
 ///
 /// # Invariants
 ///
-/// The handle came from GRUB and belongs to this value alone. `newest` is
-/// memory of the last chunk, which the relocator keeps for us while it lives,
-/// or nothing.
+/// The handle came from GRUB and belongs to this value alone. `pool` is memory of
+/// a chunk, which the relocator keeps for us while it lives, or nothing, and
+/// `newest` is a part of it or memory of another chunk.
 #[must_use]
 pub(super) struct Relocator {
     handle: NonNull<sys::grub_relocator>,
     newest: NonNull<[u8]>,
+    pool: NonNull<[u8]>,
 }
 
 assert_not_impl_any!(Relocator: Clone, Copy, Send, Sync);
@@ -35,10 +36,12 @@ impl Relocator {
         // SAFETY: the call takes nothing.
         let relocator = unsafe { sys::mb2_grub_relocator_new() };
         let handle = NonNull::new(relocator).ok_or(Failed)?;
+        let nothing = NonNull::slice_from_raw_parts(NonNull::dangling(), 0);
         // INVARIANT: fresh from GRUB, and no chunk yet.
         Ok(Self {
             handle,
-            newest: NonNull::slice_from_raw_parts(NonNull::dangling(), 0),
+            newest: nothing,
+            pool: nothing,
         })
     }
 
@@ -104,6 +107,21 @@ impl platform::Relocator for Relocator {
         // SAFETY: by the invariant, memory that is ours while the relocator
         // lives; the borrow of `self` lets nobody else have it.
         unsafe { self.newest.as_mut() }
+    }
+
+    fn open_pool(&mut self) {
+        // INVARIANT: it is memory of the last chunk.
+        self.pool = self.newest;
+    }
+
+    fn share(&mut self, start: u32, len: u32) {
+        // SAFETY: by the invariant, memory that is ours while the relocator
+        // lives; the borrow of `self` lets nobody else have it.
+        let pool = unsafe { self.pool.as_mut() };
+        let part = pool.get_mut(index(start)..).unwrap_or_default();
+        let part = part.get_mut(..index(len)).unwrap_or_default();
+        // INVARIANT: a part of a chunk that the relocator keeps.
+        self.newest = NonNull::from(part);
     }
 
     #[doc(alias = "grub_relocator32_boot")]

@@ -10,6 +10,7 @@ use mb2::plan::placement::Request;
 use mb2::platform::{HandOver, Relocator, Whose};
 use mb2::units::PhysAddr;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -40,6 +41,9 @@ struct Chunk {
 pub(crate) struct FakeRelocator {
     world: Rc<World>,
     chunks: Vec<Chunk>,
+    /// Numbers of chunks; of the newest also which part.
+    pool: usize,
+    newest: (usize, Range<usize>),
 }
 
 impl FakeRelocator {
@@ -49,6 +53,8 @@ impl FakeRelocator {
         Ok(Self {
             world: world.clone(),
             chunks: Vec::new(),
+            pool: 0,
+            newest: (0, 0..0),
         })
     }
 
@@ -95,6 +101,7 @@ impl FakeRelocator {
             None => Bytes::Elsewhere(vec![STALE; len as usize]),
         };
         bytes.get().fill(STALE);
+        self.newest = (self.chunks.len(), 0..len as usize);
         self.chunks.push(Chunk {
             target,
             len: len.into(),
@@ -143,7 +150,17 @@ impl Relocator for FakeRelocator {
     }
 
     fn newest(&mut self) -> &mut [u8] {
-        self.chunks.last_mut().expect("a chunk").bytes.get()
+        let (chunk, part) = self.newest.clone();
+        &mut self.chunks[chunk].bytes.get()[part]
+    }
+
+    fn open_pool(&mut self) {
+        self.pool = self.newest.0;
+    }
+
+    fn share(&mut self, start: u32, len: u32) {
+        let start = start as usize;
+        self.newest = (self.pool, start..start + len as usize);
     }
 
     fn boot(&mut self, registers: &HandOver) -> Outcome {

@@ -11,8 +11,45 @@ use std::collections::BTreeMap;
 
 const PAGE: usize = 0x1000;
 
-/// The chunks that nobody has asked for yet, by their addresses.
-type Rest<'a> = BTreeMap<u32, &'a [u8]>;
+/// Most bytes that chunks for several things may leave unused.
+const WASTE: usize = 0x10_0000;
+
+/// What nobody has asked for yet, by address: whole chunks, and what is left of
+/// those of which something was asked for.
+struct Rest<'a> {
+    chunks: BTreeMap<u32, &'a [u8]>,
+    pieces: BTreeMap<u32, &'a [u8]>,
+}
+
+impl<'a> Rest<'a> {
+    /// Takes a whole chunk.
+    fn remove(&mut self, at: u32) -> Option<&'a [u8]> {
+        self.chunks.remove(&at)
+    }
+
+    /// Takes memory that nobody else has, and that may share its chunk.
+    fn take(&mut self, at: u32, len: usize) -> Option<&'a [u8]> {
+        let holds = |(&start, bytes): (&u32, &&'a [u8])| {
+            let before = (at - start) as usize;
+            (before + len <= bytes.len()).then_some((start, before))
+        };
+        let find = |map: &BTreeMap<u32, &'a [u8]>| map.range(..=at).next_back().and_then(holds);
+        let piece = find(&self.pieces);
+        let (start, before) = piece.or_else(|| find(&self.chunks))?;
+        let map = match piece {
+            Some(_) => &mut self.pieces,
+            None => &mut self.chunks,
+        };
+        let (front, part) = map.remove(&start)?.split_at(before);
+        let (part, back) = part.split_at(len);
+        for (at, piece) in [(start, front), (at.wrapping_add(len as u32), back)] {
+            if !piece.is_empty() {
+                self.pieces.insert(at, piece);
+            }
+        }
+        Some(part)
+    }
+}
 
 /// Compares everything.
 pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
@@ -29,7 +66,10 @@ pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
     );
     assert_eq!(registers.keep_services, meaning.keeps_services);
 
-    let mut rest: Rest = started.chunks.iter().map(|(&at, b)| (at, &b[..])).collect();
+    let mut rest = Rest {
+        chunks: started.chunks.iter().map(|(&at, b)| (at, &b[..])).collect(),
+        pieces: BTreeMap::new(),
+    };
     image(loaded, &mut rest);
     let headers = sections(loaded, started, &mut rest);
     let modules = modules(loaded, started, &mut rest);
@@ -47,12 +87,16 @@ pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
         smbios: meaning.smbios,
     };
     assert_eq!(registers.info % 8, 0);
-    let chunk = rest.remove(&registers.info).expect("a chunk of its own");
     let expected = information::whole(fake, &told);
+    let chunk = rest.remove(registers.info);
+    let chunk = chunk.or_else(|| rest.take(registers.info, expected.len()));
+    let chunk = chunk.expect("memory of its own");
     assert!(chunk.starts_with(&expected), "wrong boot information");
     // Nothing else was reserved, unless GRUB or the firmware had failed first.
-    let explained = rest.len() <= loaded.left || loaded.doubtful;
-    assert!(explained, "{:x?}", rest.keys());
+    let explained = rest.chunks.len() <= loaded.left || loaded.doubtful;
+    assert!(explained, "{:x?}", rest.chunks.keys());
+    let waste: usize = rest.pieces.values().map(|piece| piece.len()).sum();
+    assert!(waste < WASTE, "{waste:#x} bytes of chunks are not used");
 }
 
 /// The image lies in one chunk, or in one for each part.
@@ -68,12 +112,12 @@ fn image(loaded: &Loaded, rest: &mut Rest<'_>) {
         if meaning.tags[10].is_some() {
             put(&mut moved, (at - first) as usize, &part);
         } else {
-            let chunk = rest.remove(&(at as u32)).expect("a chunk for a part");
+            let chunk = rest.remove(at as u32).expect("a chunk for a part");
             assert!(chunk == part, "wrong bytes in the part at {at:#x}");
         }
     }
     if meaning.tags[10].is_some() {
-        let chunk = rest.remove(&(base as u32)).expect("a chunk for the image");
+        let chunk = rest.remove(base as u32).expect("a chunk for the image");
         assert!(chunk == moved, "wrong bytes in the image at {base:#x}");
     }
 }
@@ -98,6 +142,13 @@ fn sections(loaded: &Loaded, started: &Started, rest: &mut Rest<'_>) -> Vec<u8> 
         tail.extend(&loaded.file[start..table + count * stride]);
         tail
     });
+    let is_tail = |bytes: &[u8]| tail.as_deref() == Some(bytes);
+    let found = rest.chunks.iter().find(|(_, bytes)| is_tail(bytes));
+    let tail_at = found.map(|(&at, _)| at);
+    if let Some(at) = tail_at {
+        assert!((at as usize).is_multiple_of(PAGE));
+        rest.remove(at);
+    }
     let told = find(started.information(), 9);
     for &[number, offset, len, align] in &meaning.sections {
         let field = number as usize * stride + if loaded.file[4] == 1 { 12 } else { 16 };
@@ -109,15 +160,11 @@ fn sections(loaded: &Loaded, started: &Started, rest: &mut Rest<'_>) -> Vec<u8> 
             "section {number}"
         );
         put_number(&mut headers, field, address.into(), 4);
-        if rest.get(&address) == Some(&bytes) {
-            rest.remove(&address);
+        let inside = tail_at.and_then(|at| address.checked_sub(at));
+        let tail_len = tail.as_ref().map_or(0, Vec::len);
+        if inside.is_none_or(|inside| inside as usize >= tail_len) {
+            rest.take(address, len as usize).expect("memory of its own");
         }
-    }
-    let is_tail = |bytes: &[u8]| tail.as_deref() == Some(bytes);
-    let tail = rest.iter().find(|(_, bytes)| is_tail(bytes));
-    if let Some((&at, _)) = tail {
-        assert!((at as usize).is_multiple_of(PAGE));
-        rest.remove(&at);
     }
     headers
 }
@@ -141,8 +188,9 @@ fn modules<'a>(
         if len > 0 {
             let mut bytes = module.bytes.clone();
             bytes.resize(len.next_multiple_of(PAGE), 0);
-            let chunk = rest.remove(&start).expect("a chunk for a module");
-            assert!(chunk == bytes, "wrong bytes in a module at {start:#x}");
+            let memory = rest.take(start, bytes.len());
+            let memory = memory.expect("memory of its own for a module");
+            assert!(memory == bytes, "wrong bytes in a module at {start:#x}");
             assert!((start as usize).is_multiple_of(PAGE), "{start:#x}");
         } else {
             assert_eq!(start, 0);
