@@ -217,7 +217,8 @@ impl Judge {
             return false;
         };
         loaded.doubtful |= failed;
-        loaded.reserved += len + 0x2000;
+        // A pool has as many bytes as are kept, and may leave as many.
+        loaded.reserved += 3 * len + 0x2000;
         match outcome {
             Ok(()) => {
                 assert!(file.sized && file.readable >= file.bytes.len());

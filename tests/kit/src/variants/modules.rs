@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Modules: how many, how large, with which command lines.
 
-use super::Variant;
+use super::{Platform, Variant};
 use crate::bytes::noise;
 use crate::dump::compare::Deviation;
 use crate::error::Result;
@@ -12,17 +12,27 @@ use crate::payload::Payload;
 pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     let kernel = |name: &str| Variant::of(name, &KernelSpec::elf(Class::Elf64), payload);
     let long = "x".repeat(2000);
-    let many = (0..50).fold(kernel("modules-50")?, |variant, index| {
-        let name = format!("number={index}");
-        variant.module(&[&name], noise(200 + index, 100 + 333 * index as usize))
-    });
+    let many = |variant: Variant| {
+        (0..50).fold(variant, |variant, index| {
+            let name = format!("number={index}");
+            variant.module(&[&name], noise(200 + index, 100 + 333 * index as usize))
+        })
+    };
+    let beside = KernelSpec {
+        boot_services: true,
+        entry_efi64: true,
+        ..KernelSpec::elf(Class::Elf64)
+    };
+    let beside = Variant::of("modules-50-boot-services", &beside, payload)?;
     Ok(vec![
         kernel("modules-1")?.module(&["only"], noise(41, 4096)),
         kernel("modules-3")?
             .module(&["first", "of", "three"], noise(42, 1))
             .module(&[], noise(43, 4097))
             .module(&["last"], noise(44, 300_000)),
-        many,
+        many(kernel("modules-50")?),
+        // Nothing may have to move, so neither may what they share.
+        many(beside).on(&[Platform::X86_64Efi]),
         kernel("module-empty")?
             .module(&["empty"], Vec::new())
             .module(&["full"], noise(45, 10)),
