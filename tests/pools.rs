@@ -167,7 +167,10 @@ fn modules_of_all_sizes_waste_little() {
     fake.world.pending.take();
     let started = fake.boot().unwrap();
     let list = check(&started, 0..count);
-    let pages: usize = list.iter().map(|place| place.1.next_multiple_of(PAGE)).sum();
+    let pages: usize = list
+        .iter()
+        .map(|place| place.1.next_multiple_of(PAGE))
+        .sum();
     let image = 0x1_0000;
     let room = reserved(&started) - pages;
     assert!(room < WASTE + image, "{room:#x}");

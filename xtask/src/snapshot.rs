@@ -194,7 +194,9 @@ impl Snapshot {
         let monitor = format!("unix:{},server=on,wait=off", socket.display());
         machine.extra.extend(["-qmp".to_owned(), monitor]);
         let mut saved = None;
-        let outcome = machine.run(LIMIT, |line| {
+        // Counting instructions slows a machine down.
+        let limit = if self.kind.counts { 5 * LIMIT } else { LIMIT };
+        let outcome = machine.run(limit, |line| {
             if !line.contains(READY) {
                 return Next::Continue;
             }

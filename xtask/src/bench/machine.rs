@@ -72,8 +72,11 @@ impl Seen {
     }
 }
 
-/// What all runs gave, by name and module.
-pub(crate) struct Answers(pub(crate) BTreeMap<(String, Flavour), Seen>);
+/// Name and module of a run.
+pub(crate) type Key = (String, Flavour);
+
+/// What all runs gave.
+pub(crate) struct Answers(pub(crate) BTreeMap<Key, Seen>);
 
 /// Runs all of them in one kind of machine.
 ///
@@ -92,7 +95,7 @@ pub(crate) fn all(place: &Place, runs: Vec<Run>) -> Result<Answers> {
     let step = ui::step(format!("counting instructions on {place}"));
     let total = runs.len();
     let queue: Mutex<VecDeque<(usize, Run)>> = Mutex::new(runs.into_iter().enumerate().collect());
-    let answers: Mutex<Vec<Result<((String, Flavour), Seen)>>> = Mutex::default();
+    let answers: Mutex<Vec<Result<(Key, Seen)>>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
