@@ -67,7 +67,8 @@ pub fn prepare<P: Platform, T>(
         map: if keep_services {
             None
         } else {
-            Some(platform.memory_map(MemoryMap::Report)?)
+            let map = platform.memory_map(MemoryMap::Report)?;
+            Some((map, platform.memory_sizes()))
         },
         acpi_old: platform.acpi(false),
         acpi_new: platform.acpi(true),
@@ -92,7 +93,8 @@ pub fn prepare<P: Platform, T>(
 struct Information<'a, P: Platform> {
     kernel: &'a Kernel<P>,
     video: Tags<P>,
-    map: Option<P::Buffer>,
+    /// The memory map, and kibibytes below and above 1 MiB.
+    map: Option<(P::Buffer, [u32; 2])>,
     acpi_old: Option<&'static [u8]>,
     acpi_new: Option<&'static [u8]>,
 }
@@ -111,15 +113,15 @@ impl<P: Platform> Information<'_, P> {
             out.tag(InfoType::APM, &[], &apm);
         }
         out.bytes(kernel.modules.bytes());
-        if let Some(map) = &self.map {
+        if let Some((map, _)) = &self.map {
             info::memory_map(out, map);
         }
         let sections = kernel.sections.as_ref();
         sections
             .map_or(ElfSections::default(), Sections::facts)
             .write(out);
-        if self.map.is_some() {
-            out.tag(InfoType::BASIC_MEMORY, &platform.memory_sizes(), &[]);
+        if let Some((_, sizes)) = &self.map {
+            out.tag(InfoType::BASIC_MEMORY, sizes, &[]);
         }
         network(platform, out);
         if let Some(device) = &kernel.boot_device {

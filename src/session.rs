@@ -262,15 +262,20 @@ impl<P: Platform> Memory<P> {
     /// A new pool has as many bytes as are kept already, so that a few small
     /// things waste nothing.
     #[inline(never)] // keeps the caller's stack frame small
-    fn share(&mut self, platform: &mut P, request: &Request) -> Outcome<u32> {
+    fn share(&mut self, platform: &mut P, request: &Request) -> u32 {
         let mut fits = request.fits(&self.rest);
         let size = align_down(self.kept.min(POOL_LEN), PAGE);
         let lost = self.lost.wrapping_add(self.rest.len());
         let most = WASTE_LEN.max(self.kept >> WASTE_SHIFT);
-        let small = request.size <= size >> SMALL_SHIFT;
+        let small = request.size.max(PAGE) <= size >> SMALL_SHIFT;
         if fits.is_none() && small && lost.wrapping_add(size) <= most {
             let pool = Request { size, ..*request };
-            if let Some(PhysAddr(start)) = self.place_once(platform, &pool, Whose::Other)? {
+            let placed = self.place_once(platform, &pool, Whose::Other);
+            let placed = placed.unwrap_or_else(|_| {
+                platform.forget_error(); // a chunk of its own may do
+                None
+            });
+            if let Some(PhysAddr(start)) = placed {
                 let last = start.wrapping_add(size.wrapping_sub(1));
                 self.rest = Span { first: start, last };
                 (self.pool, self.lost) = (start, lost);
@@ -285,7 +290,7 @@ impl<P: Platform> Memory<P> {
             let start = part.wrapping_sub(self.pool);
             self.relocator.share(start, request.size);
         }
-        Ok(part)
+        part
     }
 
     /// Reserves memory where `request` allows it, and returns its address when
@@ -318,7 +323,7 @@ impl<P: Platform> Memory<P> {
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
         self.size = request.size;
-        self.part = self.share(platform, request)?;
+        self.part = self.share(platform, request);
         if self.part != 0 {
             return Ok(Some(PhysAddr(self.part)));
         }
@@ -383,11 +388,7 @@ impl<P: Platform> Memory<P> {
                 self.relocator.alloc_in(request, whose)
             })
         };
-        let Ok(target) = target else {
-            platform.forget_error();
-            return Ok(None);
-        };
-        let Some(span) = Span::new(target, request.size) else {
+        let Some(span) = Span::new(target?, request.size) else {
             return Ok(None);
         };
         self.taken.join(&span);

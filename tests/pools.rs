@@ -254,3 +254,32 @@ fn the_boot_information_is_placed_again_after_a_start_that_failed() {
     assert!(fake.world.calls.get() > calls);
     assert!(fake.world.granted.get() <= granted + 0x8_0000);
 }
+
+#[test]
+fn a_pool_that_cannot_be_opened_is_done_without() {
+    for new in [Fake::bios as New, Fake::efi64] {
+        let (mut opened, mut single) = (0, 0);
+        for call in 0..12 {
+            let mut fake = loaded(new);
+            for seed in 0..8 {
+                load(&mut fake, seed, PAGE).unwrap();
+            }
+            // The next one opens the first pool.
+            let granted = fake.world.granted.get();
+            fake.fail_at(call);
+            let outcome = load(&mut fake, 8, PAGE);
+            let failed = fake.world.failed.get();
+            fake.world.fail_at.set(None);
+            match fake.world.granted.get() - granted {
+                0 => assert!(outcome.is_err()),
+                0x1000 => single += usize::from(outcome.is_ok()),
+                _ => opened += 1,
+            }
+            let count = 8 + usize::from(outcome.is_ok());
+            assert!(failed.is_some() || outcome.is_ok());
+            let started = fake.boot().unwrap();
+            assert_eq!(check(&started, 0..count).len(), count);
+        }
+        assert!(opened > 2 && single > 1, "{opened}, {single}");
+    }
+}
