@@ -21,6 +21,8 @@ pub struct HostRelocator {
     taken: Vec<Span>,
     /// The bytes of the last chunk; nobody asks for others again.
     newest: Vec<u8>,
+    /// First address of the pool.
+    pool: u32,
 }
 
 impl HostRelocator {
@@ -30,6 +32,7 @@ impl HostRelocator {
             events: events.clone(),
             taken: Vec::new(),
             newest: Vec::new(),
+            pool: 0,
         }
     }
 
@@ -47,6 +50,12 @@ impl HostRelocator {
         bytes.resize(len as usize, 0);
         self.newest = bytes;
         self.taken.push(span);
+        self.show(&span);
+        Ok(PhysAddr(span.first))
+    }
+
+    /// Takes note of who lies there.
+    fn show(&self, span: &Span) {
         let mut events = self.events.borrow_mut();
         let what = events.loading.clone();
         events.chunks.push(Chunk {
@@ -54,7 +63,6 @@ impl HostRelocator {
             first: span.first,
             last: span.last,
         });
-        Ok(PhysAddr(span.first))
     }
 
     /// Where a request fits that the loader leaves to GRUB.
@@ -93,6 +101,20 @@ impl Relocator for HostRelocator {
 
     fn newest(&mut self) -> &mut [u8] {
         &mut self.newest
+    }
+
+    fn open_pool(&mut self) {
+        // Its parts are shown instead.
+        if let Some(chunk) = self.events.borrow_mut().chunks.pop() {
+            self.pool = chunk.first;
+        }
+    }
+
+    fn share(&mut self, start: u32, len: u32) {
+        self.newest = vec![0; len as usize];
+        if let Some(span) = Span::new(PhysAddr(self.pool.wrapping_add(start)), len) {
+            self.show(&span);
+        }
     }
 
     fn stays(&mut self, _at: PhysAddr) -> bool {
