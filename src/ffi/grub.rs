@@ -16,8 +16,7 @@ use crate::units::{FileOffset, index, low32, narrow, short, wide};
 use crate::video::TEXT_MODE;
 use crate::wire::{header, u32_at};
 use core::ffi::{CStr, c_int};
-use core::ptr;
-use core::slice;
+use core::{ptr, slice};
 use static_assertions::const_assert_eq;
 
 // If one of these fires, GRUB's multiboot2.h or memory.h changed: edit the

@@ -20,7 +20,7 @@ use crate::versions::{Kind, Shows};
 use crate::{gates, testkernel, toolchain, xen};
 
 /// What the names of these jobs begin with.
-const NAME: &str = "inside GRUB, ";
+pub(crate) const NAME: &str = "inside GRUB, ";
 
 /// A version on a platform.
 #[derive(Clone)]
