@@ -160,6 +160,7 @@ impl<P: Platform> Load<'_, P> {
             let bytes = bytes.unwrap_or_default();
             fill(self.platform, &mut self.file, &segment, bytes)?;
         }
+        memory.map = None;
         // The image lies below 4 GiB on both sides, so this is exact.
         let slide = load_base.wrapping_sub(link_base);
         self.session.kernel.loaded = Loaded {

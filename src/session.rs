@@ -159,6 +159,9 @@ pub struct Memory<P: Platform> {
     /// 0, and its size.
     part: u32,
     size: u32,
+    /// The memory map, while memory without a choice is placed: walking it
+    /// costs much on UEFI, and heap for good.
+    pub(crate) map: Option<P::Buffer>,
     /// Bytes that are kept, and bytes that earlier pools had left.
     kept: u32,
     lost: u32,
@@ -203,6 +206,7 @@ impl<P: Platform> Memory<P> {
             rest: Span { first: 0, last: 0 },
             part: 0,
             size: 0,
+            map: None,
             kept: 0,
             lost: 0,
             keep_services: params.keep_services,
@@ -226,11 +230,15 @@ impl<P: Platform> Memory<P> {
             self.taken.move_to(platform.alloc(len)?);
         }
         let usable = whose == Whose::Image && !self.beside_services(platform);
-        let map = platform.memory_map(if usable {
+        let which = if usable {
             MemoryMap::Usable
         } else {
             MemoryMap::BesideServices
-        })?;
+        };
+        let map = match self.map.take().filter(|_| fixed) {
+            Some(map) => map,
+            None => platform.memory_map(which)?,
+        };
         let len = FreeMemory::<P::Buffer>::bytes_for(&map, self.taken.len());
         let taken = Some(&self.taken).filter(|_| !fixed);
         let free = FreeMemory::new(&map, taken, platform.alloc(len)?);
@@ -396,6 +404,7 @@ impl<P: Platform> Memory<P> {
         // that stays: it owns the memory in the way.
         let stays = !beside_services || self.relocator.stays(PhysAddr(span.first));
         if stays && request.allows(&span) && free.holds(&span) {
+            self.map = Some(map).filter(|_| fixed);
             return Ok(Some(PhysAddr(span.first)));
         }
         self.spoiled = true;
