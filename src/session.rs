@@ -159,8 +159,7 @@ pub struct Memory<P: Platform> {
     /// 0, and its size.
     part: u32,
     size: u32,
-    /// The memory map, while memory without a choice is placed: walking it
-    /// costs much on UEFI, and heap for good.
+    /// The memory map, while memory without a choice is placed.
     pub(crate) map: Option<P::Buffer>,
     /// Bytes that are kept, and bytes that earlier pools had left.
     kept: u32,
@@ -230,10 +229,9 @@ impl<P: Platform> Memory<P> {
             self.taken.move_to(platform.alloc(len)?);
         }
         let usable = whose == Whose::Image && !self.beside_services(platform);
-        let which = if usable {
-            MemoryMap::Usable
-        } else {
-            MemoryMap::BesideServices
+        let which = match usable {
+            true => MemoryMap::Usable,
+            false => MemoryMap::BesideServices,
         };
         let map = match self.map.take().filter(|_| fixed) {
             Some(map) => map,
@@ -265,10 +263,8 @@ impl<P: Platform> Memory<P> {
     }
 
     /// Takes a part of the pool for something small and returns its address, or
-    /// 0. An image is placed before anything is kept, so it never has one.
-    ///
-    /// A new pool has as many bytes as are kept already, so that a few small
-    /// things waste nothing.
+    /// 0. An image is placed before anything is kept, so it never has one. A
+    /// pool has as many bytes as are kept: a few things waste nothing.
     #[inline(never)] // keeps the caller's stack frame small
     fn share(&mut self, platform: &mut P, request: &Request) -> u32 {
         let mut fits = request.fits(&self.rest);
@@ -279,26 +275,24 @@ impl<P: Platform> Memory<P> {
         if fits.is_none() && small && lost.wrapping_add(size) <= most {
             let pool = Request { size, ..*request };
             let placed = self.place_once(platform, &pool, Whose::Other);
-            let placed = placed.unwrap_or_else(|_| {
+            if placed.is_err() {
                 platform.forget_error(); // a chunk of its own may do
-                None
-            });
-            if let Some(PhysAddr(start)) = placed {
+            }
+            if let Ok(Some(PhysAddr(start))) = placed {
                 let last = start.wrapping_add(size.wrapping_sub(1));
                 self.rest = Span { first: start, last };
                 (self.pool, self.lost) = (start, lost);
-                // What stays unused tells nobody what stood there.
-                self.relocator.newest().fill(0);
+                self.relocator.newest().fill(0); // nothing of before
                 self.relocator.open_pool();
                 fits = Some(self.rest);
             }
         }
-        let part = fits.map_or(0, |fits| fits.first);
-        if part != 0 {
-            let start = part.wrapping_sub(self.pool);
-            self.relocator.share(start, request.size);
-        }
-        part
+        let Some(Span { first, .. }) = fits else {
+            return 0;
+        };
+        self.relocator
+            .share(first.wrapping_sub(self.pool), request.size);
+        first
     }
 
     /// Reserves memory where `request` allows it, and returns its address when

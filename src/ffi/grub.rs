@@ -134,8 +134,7 @@ impl Platform for Grub {
             MemoryMap::Usable => sys::MB2_MAP_USABLE,
             MemoryMap::BesideServices => sys::MB2_MAP_KEEP_SERVICES,
         };
-        // Each walk costs time, and on UEFI heap for good, so one has to do
-        // (GRUB, grub-core/mmap).
+        // Each walk costs, on UEFI heap for good, so one has to do.
         let mut capacity = match EFI {
             true => short(self.efi_map_len()) / EFI_DESCRIPTOR_LEN,
             false => BIOS_RANGES,
