@@ -93,7 +93,7 @@ impl Group {
                 &["arguments", "many-tags", "request-", "smbios-", "unknown-"],
             ),
         ];
-        if name.ends_with("-efi64") {
+        if name.ends_with("-efi64") || name.ends_with("-efi32") {
             return Self::BootServices;
         }
         let found = themes
@@ -159,6 +159,7 @@ mod tests {
             ("elf64-efi64", Group::BootServices),
             ("efi64-entry-elsewhere", Group::BootServices),
             ("flat-efi64", Group::BootServices),
+            ("flat-efi32", Group::BootServices),
             ("flat-lead-trail", Group::Flat),
             ("gz-modules", Group::Compressed),
             ("entry-tag-twice", Group::Tags),

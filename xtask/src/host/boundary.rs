@@ -142,7 +142,10 @@ impl Boundary {
             .iter()
             .any(|event| event.starts_with(MADE_TO_FAIL));
         // On UEFI GRUB is told the address of what has a choice, too.
-        let dispensable = told || is(DISPENSABLE) || (is("chunk") && self.platform.is_efi());
+        let addressed = is("chunk") && self.platform.is_efi();
+        // With eight modules and more, small ones open pools, or do without.
+        let pool = report.steps.len() > 8 && (is("heap") || is("chunk") || is("memory map"));
+        let dispensable = told || is(DISPENSABLE) || addressed || pool;
         match report.end {
             End::Started => {}
             // The firmware is gone: there is nobody to tell.

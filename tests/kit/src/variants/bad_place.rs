@@ -11,8 +11,6 @@ use crate::payload::Payload;
 
 const RANGE: &str = "invalid min/max address and/or load size";
 const NO_ROOM: &str = "no free memory for 0x";
-/// GRUB's own words: beside boot services it chooses.
-const NO_TARGET: &str = "couldn't find suitable memory target";
 const NOT_FREE: &str = "is not free memory: 0x";
 
 /// Memory of both UEFI machines that is ACPI's own, and memory of the 64-bit
@@ -47,6 +45,7 @@ fn fixed(base: u32) -> KernelSpec {
 fn beside(spec: KernelSpec) -> KernelSpec {
     KernelSpec {
         boot_services: true,
+        entry_efi32: true,
         entry_efi64: true,
         ..spec
     }
@@ -89,15 +88,20 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         ),
     ])?;
     let services = window(SERVICES, SERVICES + 0x20_0000);
-    let x64 = list(&[
+    let beside_services = list(&[
         ("services", "0x900000 has type ", beside(fixed(SERVICES))),
-        ("window-services", NO_TARGET, beside(movable(services))),
+        ("window-services", NO_ROOM, beside(movable(services))),
         ("beside-not-ram", NOT_FREE, beside(fixed(0xf000_0000))),
     ])?;
     Ok(vec![
         session("refused-places", everywhere, Cost::Searches(6), payload)?,
         session("refused-places-efi", efi, Cost::Searches(3), payload)?.on(&Platform::EFI),
-        session("refused-places-beside-services", x64, Cost::Memory, payload)?
-            .on(&[Platform::X86_64Efi]),
+        session(
+            "refused-places-beside-services",
+            beside_services,
+            Cost::Memory,
+            payload,
+        )?
+        .on(&Platform::EFI),
     ])
 }
