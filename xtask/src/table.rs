@@ -79,7 +79,10 @@ impl Group {
         // Whole words in front of the themes that would claim them.
         let themes: &[(Self, &[&str])] = &[
             (Self::Tags, &["entry-tag-twice", "module-alignment"]),
-            (Self::BootServices, &["efi32", "efi64", "boot-services"]),
+            (
+                Self::BootServices,
+                &["efi32", "efi64", "boot-services", "flat-efi32"],
+            ),
             (Self::Refused, &["refused"]),
             (Self::Sessions, &["session-", "memory-"]),
             (Self::Compressed, &["gz-", "lzo-", "xz-", "zst-", "zstd-"]),
@@ -93,7 +96,7 @@ impl Group {
                 &["arguments", "many-tags", "request-", "smbios-", "unknown-"],
             ),
         ];
-        if name.ends_with("-efi64") || name.ends_with("-efi32") {
+        if name.ends_with("-efi64") {
             return Self::BootServices;
         }
         let found = themes
@@ -160,6 +163,7 @@ mod tests {
             ("efi64-entry-elsewhere", Group::BootServices),
             ("flat-efi64", Group::BootServices),
             ("flat-efi32", Group::BootServices),
+            ("session-low-memory-efi32", Group::Sessions),
             ("flat-lead-trail", Group::Flat),
             ("gz-modules", Group::Compressed),
             ("entry-tag-twice", Group::Tags),
