@@ -24,6 +24,9 @@ pub trait Report {
     /// rest is 0.
     fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed;
 
+    /// Reports are about what has this name from now on.
+    fn name(&mut self, _name: &CStr) {}
+
     /// Reports a kind whose text has no number.
     #[inline(never)] // shorter to call than to repeat; so are the next three
     fn refuse(&mut self, kind: Kind) -> Failed {
@@ -192,6 +195,8 @@ kinds! {
     Busy = "b" "%s: busy";
     /// GRUB failed and set no error.
     Unexplained = "b" "%s: unexplained failure";
+    /// An option that is none.
+    UnknownOption = "a" "unknown argument `%s'";
     /// No file was named.
     NoFileName = "A" "filename expected";
     /// A module or `boot` came before any kernel.
@@ -248,6 +253,18 @@ kinds! {
     SectionRange = "o" "%s: section %llu at 0x%llx, size 0x%llx ends behind the file";
     /// Index and alignment of a section.
     SectionAlign = "o" "%s: section %llu: alignment 0x%llx is not a power of two";
+    /// Dynamic tag, size and address of a table that is not in the image.
+    RelocationTable = "o" "%s: DT %llu: 0x%llx bytes at 0x%llx are in no segment";
+    /// Section or dynamic tag of a table of relocations, its size, and the size
+    /// of an entry.
+    RelocationEntry = "o" "%s: section/DT %llu: 0x%llx bytes have no entries of 0x%llx";
+    /// Section or dynamic tag, index, type and place of a relocation; so are
+    /// the next two.
+    RelocationType = "o" "%s: section/DT %llu, relocation %llu: unknown type %llu at 0x%llx";
+    /// Its place, symbol or target is in no segment.
+    RelocationOutside = "o" "%s: section/DT %llu, relocation %llu: type %llu at 0x%llx leaves the image";
+    /// Its result has too many bits.
+    RelocationFit = "o" "%s: section/DT %llu, relocation %llu: type %llu at 0x%llx does not fit";
     /// `header_addr` and the header's offset, which do not fit (Multiboot2,
     /// 3.1.5).
     HeaderAddr = "o" "%s: header_addr 0x%llx does not fit offset 0x%llx";

@@ -8,6 +8,7 @@ use crate::params::{Framebuffer, LoadParams};
 use crate::plan::console;
 use crate::plan::image::{self, ImagePlan, Programs, Segment};
 use crate::plan::placement::Request;
+use crate::plan::relocate::Relocate;
 use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
 use crate::session::{Kernel, Loaded, Memory, Session, Tags};
 use crate::table::{RECORD_LEN, Table};
@@ -32,11 +33,23 @@ pub(crate) struct Load<'a, P: Platform> {
 /// Everything that can be wrong with a kernel; see [`Kind`].
 pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<P>> {
     platform.unset_loader();
-    let path = named(platform, args, 0)?;
+    let mut relocate = true;
+    let mut name = 0usize;
+    let mut path = named(platform, args, name)?;
+    while path.to_bytes().starts_with(b"--") {
+        if path != c"--no-elf-relocs" {
+            platform.name(path);
+            return Err(platform.refuse(Kind::UnknownOption));
+        }
+        relocate = false;
+        name = name.saturating_add(1);
+        path = named(platform, args, name)?;
+    }
     let file = platform.open(path, FileKind::Kernel)?;
-    let command_line = platform.command_line(args, 1, CommandLine::Kernel)?;
+    let command_line = platform.command_line(args, name.saturating_add(1), CommandLine::Kernel)?;
     let file = KernelFile::new(platform, file)?;
-    let params = read_params(platform, &file)?;
+    let mut params = read_params(platform, &file)?;
+    params.relocate = relocate;
     let memory = Memory::new(platform, &params)?;
     let kernel = Kernel {
         params,
@@ -84,11 +97,13 @@ impl<P: Platform> Load<'_, P> {
     }
 
     /// Loads an ELF image, and the sections that no segment holds.
+    #[inline(never)] // as above
     fn elf(&mut self) -> Outcome {
         let header = self.elf_header()?;
-        let end = self.segments_of(&header)?;
+        let mut relocate = None;
+        let end = self.segments_of(&header, &mut relocate)?;
         if !header.sections.is_empty() {
-            let sections = self.sections(&header, end)?;
+            let sections = self.sections(&header, end, &mut relocate)?;
             self.session.kernel.sections = Some(sections);
         }
         Ok(())
@@ -109,9 +124,14 @@ impl<P: Platform> Load<'_, P> {
     }
 
     /// Loads the segments, and returns where the last of them ends in the file,
-    /// in bytes.
+    /// in bytes. An image that may be moved is relocated, and `relocate` keeps
+    /// what that took.
     #[inline(never)] // as above
-    fn segments_of(&mut self, header: &FileHeader) -> Outcome<u32> {
+    fn segments_of(
+        &mut self,
+        header: &FileHeader,
+        relocate: &mut Option<Relocate<P::Buffer>>,
+    ) -> Outcome<u32> {
         let programs = self.file.read_table(self.platform, &header.programs)?;
         let segments = self.segments(header.programs.count)?;
         let programs = Programs {
@@ -129,6 +149,19 @@ impl<P: Platform> Load<'_, P> {
         let mut end = 0u32;
         for segment in plan.segments.iter() {
             end = end.max(segment.offset.saturating_add(segment.file_size));
+        }
+        let params = &self.session.kernel.params;
+        if params.placement.is_some() && params.relocate {
+            let Loaded {
+                link_base,
+                load_base,
+                ..
+            } = self.session.kernel.loaded;
+            let buffer = plan.segments.into_buffer();
+            let image = Relocate::new(&programs, link_base, load_base, buffer);
+            let image = relocate.insert(image);
+            image.left = self.file.known_size().unwrap_or(end);
+            image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
         }
         Ok(end)
     }

@@ -110,6 +110,10 @@ pub trait Relocator {
     /// Chooses `len` bytes of the pool from `start` on.
     fn share(&mut self, start: u32, len: u32);
 
+    /// The bytes of the chunk that was reserved first, and those of the last
+    /// one if it is another.
+    fn first_and_newest(&mut self) -> (&mut [u8], &mut [u8]);
+
     /// Starts the kernel; returns only when that fails.
     fn boot(&mut self, registers: &HandOver) -> Outcome;
 }

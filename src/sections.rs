@@ -4,11 +4,13 @@
 use crate::error::Outcome;
 use crate::load::Load;
 use crate::plan::placement::Request;
-use crate::platform::{Platform, Whose};
+use crate::plan::relocate::{Range, Relocate, Relocations};
+use crate::platform::{Platform, Relocator, Whose};
 use crate::session::Sections;
 use crate::table::copy;
 use crate::units::{PAGE, PhysAddr, align_down, index};
 use crate::wire::elf::{self, FileHeader, HeaderTable, Section, SectionPart};
+use crate::wire::relocation::{Form, SHT_REL, SHT_RELA, SHT_SYMTAB};
 
 /// The end of the file, read in one piece: a page-aligned chunk whose bytes
 /// lie at their file offset modulo the page, so that most sections may stay
@@ -24,14 +26,19 @@ struct Tail {
 }
 
 impl Tail {
-    /// The address of a section that lies in the tail, if it may stay there.
-    fn address(&self, section: &SectionPart) -> Option<u32> {
-        let (offset, size) = section.range;
+    /// Where a part of the file starts that lies in the tail, in bytes from the
+    /// tail's start.
+    fn find(&self, (offset, size): Range) -> Option<u32> {
         let inside = offset.checked_sub(self.start)?;
         let room = self.end.checked_sub(offset)?;
-        let address = self.address.saturating_add(inside);
+        (size <= room).then_some(inside)
+    }
+
+    /// The address of a section that lies in the tail, if it may stay there.
+    fn address(&self, section: &SectionPart) -> Option<u32> {
+        let address = self.address.saturating_add(self.find(section.range)?);
         let aligned = align_down(address, section.align) == address;
-        (size <= room && aligned).then_some(address)
+        aligned.then_some(address)
     }
 }
 
@@ -43,19 +50,30 @@ impl<P: Platform> Load<'_, P> {
         &mut self,
         header: &FileHeader,
         read_up_to: u32,
+        relocate: &mut Option<Relocate<P::Buffer>>,
     ) -> Outcome<Sections<P::Buffer>> {
         let (class, table) = (header.class, &header.sections);
         let mut headers = self.platform.alloc(index(table.len()))?;
         let tail = self.tail(table, read_up_to, &mut headers)?;
+        let end = table.offset().saturating_add(table.len());
+        if let Some(image) = relocate {
+            image.left = self.file.known_size().unwrap_or(end.max(read_up_to));
+            self.relocate(header, &headers, (&tail, image))?;
+        }
         for number in 0..table.count {
             let section = Section::parse(class, elf::entry(table, &headers, number));
-            if !section.needs_loading() {
+            let image = relocate.as_ref();
+            let moved = image.and_then(|image| image.moved(&section));
+            let address = if section.needs_loading() {
+                let part = elf::check_section(&section, number, self.file.size(), self.platform)?;
+                match tail.address(&part) {
+                    Some(address) => address,
+                    None => self.section(&part)?,
+                }
+            } else if let Some(address) = moved {
+                address
+            } else {
                 continue;
-            }
-            let part = elf::check_section(&section, number, self.file.size(), self.platform)?;
-            let address = match tail.address(&part) {
-                Some(address) => address,
-                None => self.section(&part)?,
             };
             let start = index(number.wrapping_mul(table.entry_size));
             Section::set_addr(
@@ -98,6 +116,64 @@ impl<P: Platform> Load<'_, P> {
         }
         self.file.read(self.platform, offset, headers)?;
         Ok(Tail::default())
+    }
+
+    /// Applies the relocations that the linker kept in sections.
+    #[inline(never)] // as above
+    fn relocate(
+        &mut self,
+        header: &FileHeader,
+        headers: &[u8],
+        (tail, image): (&Tail, &mut Relocate<P::Buffer>),
+    ) -> Outcome {
+        let (class, table) = (header.class, &header.sections);
+        let get = |number| Section::parse(class, elf::entry(table, headers, number));
+        // The file up to there, when the tail has not all.
+        let mut own: Option<P::Buffer> = None;
+        for number in 0..table.count {
+            let section = get(number);
+            let form = match section.kind() {
+                SHT_REL => Form::Rel,
+                SHT_RELA => Form::Rela,
+                _ => continue,
+            };
+            let about = get(section.info());
+            if section.size() == 0 || !image.wants(&section, &about) {
+                continue;
+            }
+            let (link, size) = (section.link(), self.file.size());
+            let symbols = get(link);
+            let entries = elf::check_section(&section, number, size, self.platform)?.range;
+            let symbols = match symbols.kind() {
+                SHT_SYMTAB if symbols.size() != 0 => {
+                    elf::check_section(&symbols, link, size, self.platform)?.range
+                }
+                _ => (entries.0, 0),
+            };
+            let end = |(offset, size): Range| index(offset.saturating_add(size));
+            let need = end(entries).max(end(symbols));
+            let mut start = align_down(tail.start, PAGE);
+            let in_tail = tail.find(entries).and(tail.find(symbols)).is_some();
+            if !in_tail {
+                start = 0;
+                if own.as_ref().is_none_or(|own| own.len() < need) {
+                    let mut bytes = self.platform.alloc(need)?;
+                    self.file.read(self.platform, 0, &mut bytes)?;
+                    own = Some(bytes);
+                }
+            }
+            let (bytes, newest) = self.session.memory.relocator.first_and_newest();
+            let own = own.as_deref().filter(|_| !in_tail);
+            let table = Relocations {
+                number,
+                form,
+                entry_len: section.entry_len(),
+                entries: (entries.0.wrapping_sub(start), entries.1),
+                symbols: (symbols.0.wrapping_sub(start), symbols.1),
+            };
+            image.apply((bytes, own.unwrap_or(newest)), &table, self.platform)?;
+        }
+        Ok(())
     }
 
     /// Loads a section into a chunk of its own and returns its address.

@@ -13,6 +13,7 @@ mod common;
 use common::facts::SCREEN;
 use common::images::{self, BASE, CLASSES, ENTRY, LOW_BASE, relocatable, with_sections};
 use common::information;
+use common::pies::{Pie, RELA, with_table_first};
 use common::world::{Fault, Finds};
 use common::{Fake, New};
 use mb2::error::Kind;
@@ -148,6 +149,20 @@ fn apart() -> Vec<u8> {
     images::bytes(&image)
 }
 
+/// A kernel with relocations; its section table may lie before them.
+fn relocated(mut pie: Pie, table_first: bool) -> Vec<u8> {
+    let base = u64::from(images::BASE);
+    pie.min = images::BASE + 0x4000;
+    pie.symbols.push((base, 1));
+    let entries = [base + 0x400, pie.info(1, 1), base + 4];
+    let image = pie.table(RELA, &entries).image();
+    let mut image = with_sections(image);
+    if table_first {
+        image = with_table_first(image);
+    }
+    images::bytes(&image)
+}
+
 fn flat(header: HeaderBuilder) -> FlatBuilder {
     let mut flat = images::flat(header);
     flat.file_len = Some(0x9000);
@@ -208,6 +223,9 @@ fn kernels() -> Vec<Kernel> {
         all.push(of(new, flat(HeaderBuilder::new()).build()));
         all.push(of(new, flat(movable()).build()));
         all.push(of(new, apart()));
+        for pie in [Pie::new(Class::Elf64), Pie::kept(Class::Elf32)] {
+            all.push(of(new, relocated(pie, false)));
+        }
         all.push(Kernel {
             finds: Finds::Moved,
             ..of(new, images::bytes(&fixed(Class::Elf64)))
@@ -215,6 +233,8 @@ fn kernels() -> Vec<Kernel> {
     }
     all.extend([
         of(Fake::bios, far()),
+        of(Fake::bios, relocated(Pie::kept(Class::Elf64), true)),
+        of(Fake::bios, relocated(Pie::kept(Class::Elf32), false)).of_unknown_size(),
         of(Fake::bios, images::bytes(&kernel(Class::Elf32))).of_unknown_size(),
         of(Fake::efi64, far()).of_unknown_size(),
         of(Fake::efi64, flat(movable()).build()).of_unknown_size(),

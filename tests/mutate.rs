@@ -14,12 +14,14 @@ mod oracle;
 
 use arbitrary::{Arbitrary, Unstructured};
 use common::images::{self, BASE, CLASSES, LOW_BASE, keeping, relocatable, with_sections};
+use common::pies::{Pie, REL};
 use mb2::params::Firmware;
 use mb2_testkit::header::{HeaderBuilder, Tag};
 use mb2_testkit::image::Numbering;
 use mb2_testkit::random::{Random, mutate};
 use oracle::machine::Plan;
 use oracle::memory::Memory;
+use oracle::moved::Moved;
 use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
@@ -43,6 +45,15 @@ fn seeds(base: u32, add: fn(HeaderBuilder) -> HeaderBuilder) -> Vec<Vec<u8>> {
         plain.clone().tag(Tag::Entry(base + 0x20)),
     ];
     let mut seeds = Vec::new();
+    for class in CLASSES {
+        for pie in [Pie::new(class), Pie::kept(class)] {
+            let at = u64::from(BASE);
+            let entries = [at + 0x400, pie.info(8, 0), at + 0x408, pie.info(1, 1)];
+            let mut pie = pie.table(REL, &entries).stores(0x400, at).stores(0x408, at);
+            pie.symbols.push((at + 0x20, 1));
+            seeds.extend(Some(pie.file()).filter(|_| base == BASE));
+        }
+    }
     for header in &headers {
         for class in CLASSES {
             let image = images::elf_at(class, base, header);
@@ -202,6 +213,12 @@ fn address_tags_of_all_numbers() {
         good += u32::from(parts::flat(&flat));
     }
     assert!(good > 2000, "{good}");
+}
+
+#[test]
+fn relocations_of_all_sorts() {
+    let good = values::<Moved>(6000, 400).filter(Moved::check).count();
+    assert!(good > 1000 && good < 5000, "{good}");
 }
 
 #[test]

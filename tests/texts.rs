@@ -45,6 +45,7 @@ const SAMPLE: [u64; MAX_VALUES] = [1, 0x1000, 0x2fff, 4, 0x2000, 0x4fff];
 const TEXTS: &str = "\
 Busy: /boot/xen: busy
 Unexplained: /boot/xen: unexplained failure
+UnknownOption: unknown argument `/boot/xen'
 NoFileName: filename expected
 NoKernel: you need to load the kernel first
 FileEnd: premature end of file /boot/xen
@@ -71,6 +72,11 @@ EntryOutside: /boot/xen: entry 0x1 is outside the image
 Scattered: /boot/xen: in too many pieces
 SectionRange: /boot/xen: section 1 at 0x1000, size 0x2fff ends behind the file
 SectionAlign: /boot/xen: section 1: alignment 0x1000 is not a power of two
+RelocationTable: /boot/xen: DT 1: 0x1000 bytes at 0x2fff are in no segment
+RelocationEntry: /boot/xen: section/DT 1: 0x1000 bytes have no entries of 0x2fff
+RelocationType: /boot/xen: section/DT 1, relocation 4096: unknown type 12287 at 0x4
+RelocationOutside: /boot/xen: section/DT 1, relocation 4096: type 12287 at 0x4 leaves the image
+RelocationFit: /boot/xen: section/DT 1, relocation 4096: type 12287 at 0x4 does not fit
 HeaderAddr: /boot/xen: header_addr 0x1 does not fit offset 0x1000
 LoadEnd: /boot/xen: load_end_addr 0x1 is not above 0x1000
 BssEnd: /boot/xen: bss_end_addr 0x1 is below load end 0x1000

@@ -230,7 +230,7 @@ fn elf_image(elf: &Elf<'_>, loaded: Option<&(Loaded, report::Placement)>) -> rep
         report::Section {
             index,
             name: elf.name(index),
-            kind: section.kind(),
+            kind: section.kind().into(),
             addr: section.addr(),
             offset: section.offset(),
             size: section.size(),

@@ -12,8 +12,8 @@ use crate::input::Packing;
 use crate::report::Note;
 
 /// Types of sections with relocations (ELF, 1-9).
-const SHT_RELA: u64 = 4;
-const SHT_REL: u64 = 9;
+const SHT_RELA: u32 = 4;
+const SHT_REL: u32 = 9;
 
 /// Finds what other loaders take amiss.
 #[must_use]

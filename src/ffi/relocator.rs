@@ -17,12 +17,14 @@ use static_assertions::assert_not_impl_any;
 ///
 /// # Invariants
 ///
-/// The handle came from GRUB and belongs to this value alone. `pool` is memory of
-/// a chunk, which the relocator keeps for us while it lives, or nothing, and
-/// `newest` is a part of it or memory of another chunk.
+/// The handle came from GRUB and belongs to this value alone. `pool` and `first`
+/// are memory of a chunk, which the relocator keeps for us while it lives, or
+/// nothing, and `newest` is a part of the pool or memory of another chunk. The
+/// first chunk is no pool.
 #[must_use]
 pub(super) struct Relocator {
     handle: NonNull<sys::grub_relocator>,
+    first: NonNull<[u8]>,
     newest: NonNull<[u8]>,
     pool: NonNull<[u8]>,
 }
@@ -40,6 +42,7 @@ impl Relocator {
         // INVARIANT: fresh from GRUB, and no chunk yet.
         Ok(Self {
             handle,
+            first: nothing,
             newest: nothing,
             pool: nothing,
         })
@@ -52,6 +55,9 @@ impl Relocator {
         // INVARIANT: GRUB reserved `len` bytes there for as long as the
         // relocator lives.
         self.newest = NonNull::slice_from_raw_parts(current, len);
+        if self.first.is_empty() {
+            self.first = self.newest;
+        }
         u32::try_from(raw.target).map(PhysAddr).or(Err(Failed))
     }
 }
@@ -122,6 +128,18 @@ impl platform::Relocator for Relocator {
         let part = part.get_mut(..index(len)).unwrap_or_default();
         // INVARIANT: a part of a chunk that the relocator keeps.
         self.newest = NonNull::from(part);
+    }
+
+    fn first_and_newest(&mut self) -> (&mut [u8], &mut [u8]) {
+        // SAFETY: as for the newest.
+        let first = unsafe { self.first.as_mut() };
+        let newest = if ptr::addr_eq(self.first.as_ptr(), self.newest.as_ptr()) {
+            &mut []
+        } else {
+            // SAFETY: as above, and another chunk shares no byte with the first.
+            unsafe { self.newest.as_mut() }
+        };
+        (first, newest)
     }
 
     #[doc(alias = "grub_relocator32_boot")]

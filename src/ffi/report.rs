@@ -4,6 +4,7 @@
 use super::grub::Grub;
 use super::{global, sys};
 use crate::error::{Code, Failed, Kind, Numbers, Outcome, Report};
+use core::ffi::CStr;
 use core::ptr;
 
 /// The result of a call that answers with GRUB's error number.
@@ -65,5 +66,9 @@ impl Report for Grub {
         // command, and the text asks for no more numbers than there are.
         unsafe { sys::mb2_grub_error(code.into(), text, name, numbers.as_ptr()) };
         Failed
+    }
+
+    fn name(&mut self, name: &CStr) {
+        global::set_name(name.as_ptr());
     }
 }

@@ -108,7 +108,8 @@ pub struct Programs<'a> {
 }
 
 impl Programs<'_> {
-    fn get(&self, index: u32) -> Program {
+    /// The program header at `index`.
+    pub(super) fn get(&self, index: u32) -> Program {
         let bytes = elf::entry(&self.file.programs, self.bytes, index);
         Program::parse(self.file.class, bytes)
     }

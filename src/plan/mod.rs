@@ -7,3 +7,4 @@
 pub mod console;
 pub mod image;
 pub mod placement;
+pub mod relocate;

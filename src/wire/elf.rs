@@ -21,13 +21,13 @@ const RESERVED_INDEX: u64 = 0xff00;
 const MAX_TABLE: u64 = 16 << 20;
 
 /// Segment that is loaded (ELF, `PT_LOAD`).
-pub const PT_LOAD: u64 = 1;
+pub const PT_LOAD: u32 = 1;
 
 /// Section without contents or meaning (ELF, `SHT_NULL`).
-pub const SHT_NULL: u64 = 0;
+pub const SHT_NULL: u32 = 0;
 
 /// Section that takes no place in the file (ELF, `SHT_NOBITS`).
-pub const SHT_NOBITS: u64 = 8;
+pub const SHT_NOBITS: u32 = 8;
 
 /// Width of an ELF file's numbers (ELF, 1-6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +40,10 @@ pub enum Class {
 
 /// Where a field is in the headers of the two classes, and how many bytes it
 /// has: in 32-bit files, in 64-bit files.
-type Field = [(u8, u8); 2];
+pub(super) type Field = [(u8, u8); 2];
 
 /// Reads fields of a header; what is not there reads as 0.
-fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
+pub(super) fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
     let mut values = [0; N];
     read_into(class, bytes, fields, &mut values);
     values
@@ -63,7 +63,7 @@ fn read_into(class: Class, bytes: &[u8], fields: &[Field], values: &mut [u64]) {
 }
 
 impl Class {
-    fn pick<T>(self, [elf32, elf64]: [T; 2]) -> T {
+    pub(super) fn pick<T>(self, [elf32, elf64]: [T; 2]) -> T {
         match self {
             Self::Elf32 => elf32,
             Self::Elf64 => elf64,
@@ -74,6 +74,21 @@ impl Class {
     #[must_use]
     pub fn program_header_len(self) -> u32 {
         self.pick([32, 56])
+    }
+
+    /// Bytes of a word: an address, an offset (ELF, 1-2).
+    #[must_use]
+    pub fn word_len(self) -> u32 {
+        self.pick([4, 8])
+    }
+
+    /// Cuts an address to the width of the file's.
+    #[must_use]
+    pub fn narrow(self, address: u64) -> u64 {
+        match self {
+            Self::Elf32 => low32(address).into(),
+            Self::Elf64 => address,
+        }
     }
 
     /// Bytes of a section header without extensions (ELF, 1-9).
@@ -130,6 +145,8 @@ impl HeaderTable {
 pub struct FileHeader {
     /// Width of the numbers.
     pub class: Class,
+    /// A shared object, or a program linked like one.
+    pub shared: bool,
     /// Virtual address where the program starts.
     pub entry: u64,
     /// Program headers.
@@ -161,7 +178,8 @@ impl FileHeader {
             return Err(report.refuse(Kind::ElfMachine));
         }
         // Executable or shared object.
-        if !matches!(u16_at(bytes, 16), 2 | 3) {
+        let kind = u16_at(bytes, 16);
+        if !matches!(kind, 2 | 3) {
             return Err(report.refuse(Kind::ElfType));
         }
         const FIELDS: [Field; 8] = [
@@ -183,6 +201,7 @@ impl FileHeader {
         };
         Ok(Self {
             class,
+            shared: kind == 3,
             entry,
             programs: table(phoff, phnum, phsize),
             sections: table(shoff, shnum, shsize),
@@ -229,7 +248,7 @@ impl FileHeader {
         let first = Section::parse(self.class, first.unwrap_or_default());
 
         if self.programs.count == COUNT_IN_SECTION {
-            self.programs.count = low32(first.info());
+            self.programs.count = first.info();
             if self.programs.count < COUNT_IN_SECTION {
                 // Refused below, with its offset.
                 self.programs.count = 1;
@@ -243,7 +262,7 @@ impl FileHeader {
             self.sections.count = u32::try_from(first.size()).unwrap_or(u32::MAX);
         }
         if self.name_index == INDEX_IN_SECTION && known {
-            self.name_index = low32(first.link());
+            self.name_index = first.link();
         }
         self.programs.check(program_len, file_size, report)?;
         self.sections.check(section_len, file_size, report)
@@ -252,9 +271,15 @@ impl FileHeader {
 
 /// Makes a header of numbers whose fields are read once and asked by name.
 macro_rules! header {
+    (@ u32 $value:expr) => {
+        low32($value)
+    };
+    (@ u64 $value:expr) => {
+        $value
+    };
     (
         $(#[$meta:meta])* $name:ident;
-        $($(#[$doc:meta])* $field:ident = $index:literal: $elf32:expr, $elf64:expr;)*
+        $($(#[$doc:meta])* $field:ident: $type:ident = $index:literal: $elf32:expr, $elf64:expr;)*
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug)]
@@ -269,8 +294,8 @@ macro_rules! header {
 
             $($(#[$doc])*
             #[must_use]
-            pub fn $field(&self) -> u64 {
-                self.0[$index]
+            pub fn $field(&self) -> $type {
+                header!(@ $type self.0[$index])
             })*
         }
     };
@@ -280,36 +305,40 @@ header! {
     /// A program header (ELF, 2-2).
     Program;
     /// Type of the segment.
-    kind = 0: (0, 4), (0, 4);
+    kind: u32 = 0: (0, 4), (0, 4);
     /// Offset of its contents, in bytes.
-    offset = 1: (4, 4), (8, 8);
+    offset: u64 = 1: (4, 4), (8, 8);
     /// Virtual address.
-    vaddr = 2: (8, 4), (16, 8);
+    vaddr: u64 = 2: (8, 4), (16, 8);
     /// Physical address.
-    paddr = 3: (12, 4), (24, 8);
+    paddr: u64 = 3: (12, 4), (24, 8);
     /// Bytes in the file.
-    file_size = 4: (16, 4), (32, 8);
+    file_size: u64 = 4: (16, 4), (32, 8);
     /// Bytes in memory.
-    memory_size = 5: (20, 4), (40, 8);
+    memory_size: u64 = 5: (20, 4), (40, 8);
 }
 
 header! {
     /// A section header (ELF, 1-9).
     Section;
     /// Type of the section.
-    kind = 0: (4, 4), (4, 4);
+    kind: u32 = 0: (4, 4), (4, 4);
     /// Address in memory, 0 for a section that is not part of the image.
-    addr = 1: (12, 4), (16, 8);
+    addr: u64 = 1: (12, 4), (16, 8);
     /// Offset of its contents, in bytes.
-    offset = 2: (16, 4), (24, 8);
+    offset: u64 = 2: (16, 4), (24, 8);
     /// Bytes.
-    size = 3: (20, 4), (32, 8);
+    size: u64 = 3: (20, 4), (32, 8);
     /// Index of a related section.
-    link = 4: (24, 4), (40, 4);
+    link: u32 = 4: (24, 4), (40, 4);
     /// More, by type.
-    info = 5: (28, 4), (44, 4);
+    info: u32 = 5: (28, 4), (44, 4);
     /// Alignment in bytes.
-    align = 6: (32, 4), (48, 8);
+    align: u64 = 6: (32, 4), (48, 8);
+    /// Flags, as far as they are known.
+    flags: u32 = 7: (8, 4), (8, 8);
+    /// Bytes of an entry, for a table.
+    entry_len: u64 = 8: (36, 4), (56, 8);
 }
 
 impl Section {
@@ -325,7 +354,7 @@ impl Section {
     pub fn set_addr(class: Class, bytes: &mut [u8], addr: PhysAddr) {
         let at = class.pick([12, 16]);
         if let Some(field) = bytes.get_mut(at..).and_then(|b| b.first_chunk_mut()) {
-            *field = addr.0.to_le_bytes(); // the field was 0, so is its high half
+            *field = addr.0.to_le_bytes(); // the high half is 0, and stays so
         }
     }
 }

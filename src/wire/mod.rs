@@ -7,6 +7,7 @@
 
 pub mod elf;
 pub mod header;
+pub mod relocation;
 
 /// Makes a newtype over an integer with named values and readable `Debug`.
 macro_rules! open_enum {

@@ -17,9 +17,11 @@ pub(crate) mod facts;
 pub(crate) mod images;
 pub(crate) mod information;
 pub(crate) mod low;
+pub(crate) mod pies;
 pub(crate) mod platform;
 pub(crate) mod reference;
 pub(crate) mod refusal;
+pub(crate) mod relocated;
 pub(crate) mod relocator;
 pub(crate) mod world;
 
@@ -58,6 +60,8 @@ pub(crate) struct Fake {
     pub(crate) printed: Vec<String>,
     /// Calls whose order matters to GRUB's security services.
     pub(crate) events: Vec<String>,
+    /// What an error was last said to be about, beside files.
+    pub(crate) named: String,
     /// The registered kernel.
     pub(crate) loaded: Option<Session<Self>>,
 }
@@ -111,6 +115,7 @@ impl Fake {
             modes: Vec::new(),
             printed: Vec::new(),
             events: Vec::new(),
+            named: String::new(),
             loaded: None,
         }
     }

@@ -35,6 +35,10 @@ impl Drop for FakeFile {
 }
 
 impl Report for Fake {
+    fn name(&mut self, name: &CStr) {
+        self.named = text(name);
+    }
+
     fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed {
         assert!(!self.world.ended.get(), "{kind:?} with nobody to read it");
         let formats = text(kind.text()).matches("%ll").count();

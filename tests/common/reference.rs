@@ -15,15 +15,16 @@ pub(crate) struct Meaning {
     pub(crate) entry: Option<N>,           // as linked
     pub(crate) parts: Vec<[N; 4]>,         // link address, size, offset and size in the file
     pub(crate) place: [N; 3],              // first byte and end as linked, first as loaded
+    pub(crate) programs: [N; 3],           // program headers: offset, number, size
     pub(crate) table: [N; 4],              // section headers: offset, number, size, name index
     pub(crate) sections: Vec<[N; 4]>,      // to be loaded: number, offset, size, alignment
 }
 
-fn only_if(condition: bool) -> Option<()> {
+pub(crate) fn only_if(condition: bool) -> Option<()> {
     condition.then_some(())
 }
 
-fn number(bytes: &[u8], at: N, len: N) -> N {
+pub(crate) fn number(bytes: &[u8], at: N, len: N) -> N {
     let bytes = (at..at + len).rev().map(|i| bytes.get(i as usize));
     bytes.fold(0, |n, byte| n << 8 | N::from(*byte.unwrap_or(&0)))
 }
@@ -96,6 +97,7 @@ pub(crate) fn elf(m: &mut Meaning, file: &[u8]) -> Option<()> {
     let (phnum, names) = (or(phnum, 0xffff, info), or(names, 0xffff, link));
     let shnum = or(shnum, 0, many.unwrap_or(0)) * shoff.min(1);
     only_if(fits(phoff, phnum, phsize, phleast) && fits(shoff, shnum, shsize, shleast))?;
+    m.programs = [phoff, phnum, phsize];
     m.table = [shoff, shnum, shsize, names];
     let loaded = (0..phnum).map(|i| phoff + i * phsize);
     for at in loaded.filter(|&at| n(at, 4) == 1) {

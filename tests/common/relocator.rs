@@ -163,6 +163,12 @@ impl Relocator for FakeRelocator {
         self.newest = (self.pool, start..start + len as usize);
     }
 
+    fn first_and_newest(&mut self) -> (&mut [u8], &mut [u8]) {
+        let (first, rest) = self.chunks.split_first_mut().expect("a chunk");
+        let newest = rest.last_mut().map(|chunk| chunk.bytes.get());
+        (first.bytes.get(), newest.unwrap_or_default())
+    }
+
     fn boot(&mut self, registers: &HandOver) -> Outcome {
         self.world.call_at_last("jump")?;
         let mut chunks = BTreeMap::new();

@@ -14,6 +14,7 @@
 
 pub(crate) mod machine;
 pub(crate) mod memory;
+pub(crate) mod moved;
 pub(crate) mod parts;
 pub(crate) mod script;
 pub(crate) mod start;
@@ -23,6 +24,7 @@ pub(crate) mod writer;
 use crate::common::cost::CHUNKS;
 use crate::common::images::{Args, quote};
 use crate::common::reference::{self, Meaning, N};
+use crate::common::relocated::{Relocated, relocate};
 use crate::common::world::{Fault, Read};
 use crate::common::{Fake, Stored};
 use mb2::error::Kind;
@@ -39,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) doubtful: bool,
     /// Modules that failed: GRUB takes no single chunk back.
     pub(crate) left: usize,
+    /// Its image as it has to lie in memory, if it is in one piece.
+    pub(crate) relocated: Relocated,
     /// Most memory that anything beside the image may take up.
     reserved: N,
 }
@@ -130,6 +134,11 @@ impl Judge {
     /// `multiboot2`, which loads a file or refuses it without a trace; tells
     /// which.
     pub(crate) fn multiboot2(&mut self, file: &Stored, args: &[&str]) -> bool {
+        self.load(file, &[], args)
+    }
+
+    /// The same, with options before the file.
+    pub(crate) fn load(&mut self, file: &Stored, options: &[&str], args: &[&str]) -> bool {
         self.loaded = None;
         // Beside boot services nothing may have to move.
         let stays = self.fake.world.low.borrow().is_some();
@@ -143,29 +152,39 @@ impl Judge {
         let ends = !file.sized && meaning.as_ref().is_some_and(asks);
         let before = self.before();
         self.fake.files.insert("/kernel".to_owned(), file.clone());
-        let mut words = vec!["/kernel"];
-        words.extend(args);
+        let words = [options, &["/kernel"], args].concat();
         let outcome = self.fake.multiboot2(&words);
-        self.bound_load(&before, file);
+        let wanted = [file.sized, options.is_empty()];
+        let image = |meaning: &Meaning| relocate(meaning, &file.bytes, wanted);
         let whole = file.readable >= file.bytes.len() && !ends;
         match (outcome, meaning) {
             (Ok(()), None) => panic!("loaded in spite of the reference"),
-            (Ok(()), Some(meaning)) => {
-                let mut loaded = Loaded {
+            (Ok(()), Some(mut meaning)) => {
+                let kept = &self.fake.loaded.as_ref().expect("a session").kernel.loaded;
+                if self.failed() {
+                    meaning.place[2] = kept.load_base.into();
+                }
+                let (relocated, whole) = image(&meaning);
+                assert!(whole, "relocated in spite of the reference");
+                self.bound_load(&before, file, &relocated);
+                let loaded = Loaded {
                     reserved: beside(&meaning, &file.bytes),
                     meaning,
                     file: file.bytes.clone(),
-                    line: quote(&Args::new(&words), 1),
+                    line: quote(&Args::new(&words), options.len() + 1),
                     modules: Vec::new(),
                     doubtful: self.failed(),
                     left: 0,
+                    relocated,
                 };
-                self.check_load(&mut loaded);
+                self.check_load(&loaded);
                 self.loaded = Some(loaded);
                 true
             }
             (Err(fault), meaning) => {
-                if let Some(meaning) = meaning.filter(|_| whole && !self.failed()) {
+                let (relocated, good) = meaning.as_ref().map(image).unwrap_or_default();
+                self.bound_load(&before, file, &relocated);
+                if let Some(meaning) = meaning.filter(|_| good && whole && !self.failed()) {
                     self.expect_no_room(fault, &meaning, beside(&meaning, &file.bytes));
                 }
                 self.expect_reason(fault);
@@ -175,13 +194,10 @@ impl Judge {
         }
     }
 
-    fn check_load(&self, loaded: &mut Loaded) {
+    fn check_load(&self, loaded: &Loaded) {
         let kept = &self.fake.loaded.as_ref().expect("a session").kernel.loaded;
         let place = [kept.link_base, kept.load_base].map(N::from);
         assert_eq!(place[0], loaded.meaning.place[0]);
-        if loaded.doubtful {
-            loaded.meaning.place[2] = place[1];
-        }
         assert_eq!(place[1], loaded.meaning.place[2], "another load base");
         assert!(loaded.lies_well(&self.free), "a bad load base");
         let entry = loaded.moved(loaded.meaning.entry.unwrap());
@@ -351,15 +367,17 @@ impl Judge {
     /// cost 24 + n / 3 calls that can fail; 6 n bytes of heap beside the
     /// window of 32 KiB, and 8 KiB; each byte of the file read three times
     /// beside what goes into memory; and so many accesses to tables as it
-    /// takes to sort h records and, for each chunk, c ranges.
-    fn bound_load(&self, before: &Before, file: &Stored) {
+    /// takes to sort h records and, for each chunk, c ranges; and to search c
+    /// segments for both ends of each relocation.
+    fn bound_load(&self, before: &Before, file: &Stored, relocated: &Relocated) {
         let world = &self.fake.world;
         let n = file.bytes.len();
         let headers = n / 32 + n / 40;
         let chunks = CHUNKS.min(headers + 1) + 1;
         let levels = (headers + 1).ilog2() as usize;
         let touches = world.touches.get() - before.touches;
-        let most = 2000 + headers * (10 * levels + 20) + chunks * (600 + 60 * chunks);
+        let searched = (relocated.places as usize + 16) * (chunks + 1) * 2;
+        let most = 2000 + headers * (10 * levels + 20) + chunks * (600 + 60 * chunks) + searched;
         assert!(touches <= most, "{touches} accesses for {n} bytes");
         if !file.sized {
             return;

@@ -6,7 +6,7 @@ use crate::common::Fake;
 use crate::common::information::{self, Told, find};
 use crate::common::reference::N;
 use crate::common::world::Started;
-use mb2_testkit::bytes::{put, put_number, u32_at};
+use mb2_testkit::bytes::{put_number, u32_at};
 use std::collections::BTreeMap;
 
 const PAGE: usize = 0x1000;
@@ -102,23 +102,20 @@ pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
 /// The image lies in one chunk, or in one for each part.
 fn image(loaded: &Loaded, rest: &mut Rest<'_>) {
     let meaning = &loaded.meaning;
-    let [first, end, base] = meaning.place;
-    let mut moved = vec![0; (end - first) as usize];
+    if meaning.tags[10].is_some() {
+        let base = meaning.place[2] as u32;
+        let chunk = rest.remove(base).expect("a chunk for the image");
+        let same = chunk == loaded.relocated.image;
+        assert!(same, "wrong bytes in the image at {base:#x}");
+        return;
+    }
     for &[at, size, offset, len] in &meaning.parts {
         // Where nothing is read, the offset does not matter.
         let offset = offset * len.min(1);
         let mut part = loaded.file[offset as usize..][..len as usize].to_vec();
         part.resize(size as usize, 0);
-        if meaning.tags[10].is_some() {
-            put(&mut moved, (at - first) as usize, &part);
-        } else {
-            let chunk = rest.remove(at as u32).expect("a chunk for a part");
-            assert!(chunk == part, "wrong bytes in the part at {at:#x}");
-        }
-    }
-    if meaning.tags[10].is_some() {
-        let chunk = rest.remove(base as u32).expect("a chunk for the image");
-        assert!(chunk == moved, "wrong bytes in the image at {base:#x}");
+        let chunk = rest.remove(at as u32).expect("a chunk for a part");
+        assert!(chunk == part, "wrong bytes in the part at {at:#x}");
     }
 }
 
@@ -165,6 +162,10 @@ fn sections(loaded: &Loaded, started: &Started, rest: &mut Rest<'_>) -> Vec<u8> 
         if inside.is_none_or(|inside| inside as usize >= tail_len) {
             rest.take(address, len as usize).expect("memory of its own");
         }
+    }
+    for &[number, address] in &loaded.relocated.moved {
+        let field = number as usize * stride + if loaded.file[4] == 1 { 12 } else { 16 };
+        put_number(&mut headers, field, address as u64, 4);
     }
     headers
 }

@@ -19,7 +19,9 @@ pub struct HostRelocator {
     setup: Setup,
     events: Rc<RefCell<Events>>,
     taken: Vec<Span>,
-    /// The bytes of the last chunk; nobody asks for others again.
+    /// The bytes of the first chunk once there is another, and of the last one;
+    /// nobody asks for others again.
+    first: Vec<u8>,
     newest: Vec<u8>,
     /// First address of the pool.
     pool: u32,
@@ -31,6 +33,7 @@ impl HostRelocator {
             setup: setup.clone(),
             events: events.clone(),
             taken: Vec::new(),
+            first: Vec::new(),
             newest: Vec::new(),
             pool: 0,
         }
@@ -42,7 +45,10 @@ impl HostRelocator {
     }
 
     fn take(&mut self, span: Span, len: u32) -> Outcome<PhysAddr> {
-        self.newest = Vec::new();
+        let last = std::mem::take(&mut self.newest);
+        if self.first.is_empty() {
+            self.first = last;
+        }
         let mut bytes = Vec::new();
         if bytes.try_reserve_exact(len as usize).is_err() {
             return Err(self.refuse());
@@ -114,6 +120,13 @@ impl Relocator for HostRelocator {
         self.newest = vec![0; len as usize];
         if let Some(span) = Span::new(PhysAddr(self.pool.wrapping_add(start)), len) {
             self.show(&span);
+        }
+    }
+
+    fn first_and_newest(&mut self) -> (&mut [u8], &mut [u8]) {
+        match self.first.is_empty() {
+            true => (&mut self.newest, &mut []),
+            false => (&mut self.first, &mut self.newest),
         }
     }
 
