@@ -13,6 +13,7 @@ use common::images::BASE;
 use libfuzzer_sys::{Corpus, fuzzer_mutate};
 use mb2_testkit::random::{Random, mend, mutate};
 use oracle::memory::Memory;
+use oracle::moved::Moved;
 use oracle::parts::{self, Apart, Flat};
 use oracle::script::{SCRIPT_LEN, Script};
 use oracle::told::Much;
@@ -64,6 +65,17 @@ pub fn placement(bytes: &[u8]) -> Corpus {
     match Memory::arbitrary(&mut Unstructured::new(bytes)) {
         Ok(memory) => {
             memory.check();
+            Corpus::Keep
+        }
+        Err(_) => Corpus::Reject,
+    }
+}
+
+/// Loads a kernel with relocations.
+pub fn relocate(bytes: &[u8]) -> Corpus {
+    match Moved::arbitrary(&mut Unstructured::new(bytes)) {
+        Ok(moved) => {
+            moved.check();
             Corpus::Keep
         }
         Err(_) => Corpus::Reject,

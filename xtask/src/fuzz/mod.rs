@@ -49,6 +49,8 @@ pub(crate) enum Target {
     Elf,
     /// The address tag of flat files.
     Flat,
+    /// Kernels with relocations.
+    Relocate,
     /// Free memory and the choice of a place.
     Placement,
     /// The boot information and its writer.
@@ -63,6 +65,7 @@ impl Target {
             Self::Header => "header",
             Self::Elf => "elf",
             Self::Flat => "flat",
+            Self::Relocate => "relocate",
             Self::Placement => "placement",
             Self::Information => "information",
             Self::Load => "load",
@@ -75,7 +78,7 @@ impl Target {
             Self::Header => seeds::WINDOW + 0x1000,
             Self::Elf | Self::Load => seeds::LONGEST + seeds::SCRIPT_LEN,
             Self::Flat => 64,
-            Self::Placement => 0x400,
+            Self::Placement | Self::Relocate => 0x400,
             Self::Information => 0x1000,
         }
     }

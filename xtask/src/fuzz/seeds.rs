@@ -60,7 +60,8 @@ pub(super) fn make() -> Result<()> {
             format!("noise-{number}"),
             bytes.clone(),
         );
-        seeds.add(Target::Placement, format!("noise-{number}"), bytes);
+        seeds.add(Target::Placement, format!("noise-{number}"), bytes.clone());
+        seeds.add(Target::Relocate, format!("noise-{number}"), bytes);
         seeds.add(Target::Flat, format!("noise-{number}"), noise(number, 40));
     }
     seeds.write()?;
