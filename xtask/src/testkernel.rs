@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use mb2_testkit::linked::Recipe;
 use mb2_testkit::payload::{self, Payload};
 
 use crate::cmd::{run, system};
@@ -23,7 +24,11 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<Payload> {
     let step = ui::step("building the test kernel");
     let narrow = fs::read(link(toolchain, Cpu::I386)?)?;
     let wide = fs::read(link(toolchain, Cpu::X86_64)?)?;
-    let payload = Payload::from_elf(&narrow, &wide).context("the kit refuses the test kernel")?;
+    let mut payload =
+        Payload::from_elf(&narrow, &wide).context("the kit refuses the test kernel")?;
+    for recipe in Recipe::all() {
+        payload.linked.push(recipe.kernel(linked(recipe)?)?);
+    }
     step.done();
     Ok(payload)
 }
@@ -53,4 +58,30 @@ fn link(toolchain: &Toolchain, cpu: Cpu) -> Result<PathBuf> {
     linker.arg("-o").arg(&kernel).arg(&library);
     run(&mut linker, &work.join("link.log"))?;
     Ok(kernel)
+}
+
+/// Compiles and links one of the kernels that are used as the linker leaves them.
+fn linked(recipe: Recipe) -> Result<Vec<u8>> {
+    let sources = root().join("tests/boot/linked");
+    let work = root()
+        .join("target/xtask/kernel/linked")
+        .join(recipe.name());
+    fs::create_dir_all(&work)?;
+    let mut objects = Vec::new();
+    for source in ["start.S", "kernel.c"] {
+        let object = work.join(source).with_extension("o");
+        let mut compiler = system("gcc");
+        compiler.args(recipe.compiler_args());
+        compiler.arg("-c").arg(sources.join(source));
+        compiler.arg("-o").arg(&object);
+        run(&mut compiler, &work.join("compile.log"))?;
+        objects.push(object);
+    }
+    let kernel = work.join("kernel.elf");
+    let mut linker = system("ld");
+    linker.args(recipe.linker_args());
+    linker.arg("-T").arg(sources.join("link.ld"));
+    linker.arg("-o").arg(&kernel).args(&objects);
+    run(&mut linker, &work.join("link.log"))?;
+    Ok(fs::read(kernel)?)
 }

@@ -12,6 +12,7 @@
 //! | [`image`] | ELF and flat files around them, good and bad |
 //! | [`payload`] | the test kernel's code as relocatable blobs |
 //! | [`kernel`] | whole bootable images, and what to expect from them |
+//! | [`linked`] | kernels that a linker made and the loader has to relocate |
 //! | [`compress`] | gzip, xz and lzop containers |
 //! | [`dump`] | the kernel's transcript: parsing, checking, comparing |
 //! | [`random`] | kernels that numbers choose |
@@ -27,6 +28,7 @@ pub mod error;
 pub mod header;
 pub mod image;
 pub mod kernel;
+pub mod linked;
 pub mod payload;
 pub mod random;
 pub mod variants;

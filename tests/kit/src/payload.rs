@@ -4,6 +4,7 @@
 
 use crate::bytes::{fnv1a64, put_number};
 use crate::error::{Error, Result};
+use crate::linked::{Linked, Recipe};
 use object::elf::{R_386_32, R_386_NONE, R_386_PC32, R_386_PLT32};
 use object::elf::{R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget};
@@ -283,6 +284,8 @@ pub struct Payload {
     pub blob32: Blob,
     /// For the 64-bit UEFI entry.
     pub blob64: Blob,
+    /// Kernels that need no wrapping.
+    pub linked: Vec<Linked>,
 }
 
 impl Payload {
@@ -296,6 +299,7 @@ impl Payload {
         Ok(Self {
             blob32: Blob::from_elf(Cpu::I386, elf32)?,
             blob64: Blob::from_elf(Cpu::X86_64, elf64)?,
+            linked: Vec::new(),
         })
     }
 
@@ -305,6 +309,7 @@ impl Payload {
         Self {
             blob32: Blob::dummy(Cpu::I386),
             blob64: Blob::dummy(Cpu::X86_64),
+            linked: Recipe::all().map(Recipe::dummy).collect(),
         }
     }
 }

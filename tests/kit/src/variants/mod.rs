@@ -18,6 +18,7 @@ mod elf;
 mod flat;
 mod heavy;
 mod judge;
+mod linked;
 mod memory;
 mod modules;
 mod network;
@@ -315,6 +316,7 @@ pub fn all(payload: &Payload) -> Result<Vec<Variant>> {
     for theme in [
         elf::variants,
         unusual::variants,
+        linked::variants,
         flat::variants,
         tags::variants,
         console::variants,
@@ -396,7 +398,9 @@ mod tests {
                 let words: Vec<&str> = line.split_ascii_whitespace().collect();
                 let ours = |word: &str| ["multiboot2", "module2"].contains(&word);
                 for (index, _) in words.iter().enumerate().filter(|(_, word)| ours(word)) {
-                    let file = words[index + 1..].iter().find(|word| **word != "--nounzip");
+                    let file = words[index + 1..]
+                        .iter()
+                        .find(|word| !word.starts_with("--"));
                     let file = file.and_then(|word| word.strip_prefix('/'));
                     let Some(file) = file.map(|word| word.trim_end_matches(';')) else {
                         continue;
