@@ -96,14 +96,31 @@ impl<P: Platform> Load<'_, P> {
         self.image(&plan)
     }
 
-    /// Loads an ELF image, and the sections that no segment holds.
+    /// Loads an ELF image, and the sections that no segment holds. An image that
+    /// may be moved is relocated.
     #[inline(never)] // as above
     fn elf(&mut self) -> Outcome {
         let header = self.elf_header()?;
-        let mut relocate = None;
-        let end = self.segments_of(&header, &mut relocate)?;
+        let programs = self.file.read_table(self.platform, &header.programs)?;
+        let programs = Programs {
+            file: &header,
+            bytes: &programs,
+            file_size: self.file.size(),
+        };
+        let end = self.segments_of(&programs)?;
+        let kernel = &self.session.kernel;
+        let Loaded {
+            link_base,
+            load_base,
+            ..
+        } = kernel.loaded;
+        let mut image = Relocate::new(&programs, link_base, load_base);
+        if kernel.params.placement.is_some() && kernel.params.relocate {
+            image.left = self.file.known_size().unwrap_or(end);
+            image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
+        }
         if !header.sections.is_empty() {
-            let sections = self.sections(&header, end, &mut relocate)?;
+            let sections = self.sections(&header, end, &mut image)?;
             self.session.kernel.sections = Some(sections);
         }
         Ok(())
@@ -124,24 +141,13 @@ impl<P: Platform> Load<'_, P> {
     }
 
     /// Loads the segments, and returns where the last of them ends in the file,
-    /// in bytes. An image that may be moved is relocated, and `relocate` keeps
-    /// what that took.
+    /// in bytes.
     #[inline(never)] // as above
-    fn segments_of(
-        &mut self,
-        header: &FileHeader,
-        relocate: &mut Option<Relocate<P::Buffer>>,
-    ) -> Outcome<u32> {
-        let programs = self.file.read_table(self.platform, &header.programs)?;
-        let segments = self.segments(header.programs.count)?;
-        let programs = Programs {
-            file: header,
-            bytes: &programs,
-            file_size: self.file.size(),
-        };
+    fn segments_of(&mut self, programs: &Programs<'_>) -> Outcome<u32> {
+        let segments = self.segments(programs.file.programs.count)?;
         let plan = image::plan_elf(
             &self.session.kernel.params,
-            &programs,
+            programs,
             segments,
             self.platform,
         )?;
@@ -149,19 +155,6 @@ impl<P: Platform> Load<'_, P> {
         let mut end = 0u32;
         for segment in plan.segments.iter() {
             end = end.max(segment.offset.saturating_add(segment.file_size));
-        }
-        let params = &self.session.kernel.params;
-        if params.placement.is_some() && params.relocate {
-            let Loaded {
-                link_base,
-                load_base,
-                ..
-            } = self.session.kernel.loaded;
-            let buffer = plan.segments.into_buffer();
-            let image = Relocate::new(&programs, link_base, load_base, buffer);
-            let image = relocate.insert(image);
-            image.left = self.file.known_size().unwrap_or(end);
-            image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
         }
         Ok(end)
     }

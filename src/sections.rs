@@ -10,7 +10,7 @@ use crate::session::Sections;
 use crate::table::copy;
 use crate::units::{PAGE, PhysAddr, align_down, index};
 use crate::wire::elf::{self, FileHeader, HeaderTable, Section, SectionPart};
-use crate::wire::relocation::{Form, SHT_REL, SHT_RELA, SHT_SYMTAB};
+use crate::wire::relocation::{SHF_ALLOC, SHT_REL, SHT_RELA, SHT_SYMTAB};
 
 /// The end of the file, read in one piece: a page-aligned chunk whose bytes
 /// lie at their file offset modulo the page, so that most sections may stay
@@ -26,19 +26,14 @@ struct Tail {
 }
 
 impl Tail {
-    /// Where a part of the file starts that lies in the tail, in bytes from the
-    /// tail's start.
-    fn find(&self, (offset, size): Range) -> Option<u32> {
-        let inside = offset.checked_sub(self.start)?;
-        let room = self.end.checked_sub(offset)?;
-        (size <= room).then_some(inside)
-    }
-
     /// The address of a section that lies in the tail, if it may stay there.
     fn address(&self, section: &SectionPart) -> Option<u32> {
-        let address = self.address.saturating_add(self.find(section.range)?);
+        let (offset, size) = section.range;
+        let inside = offset.checked_sub(self.start)?;
+        let room = self.end.checked_sub(offset)?;
+        let address = self.address.saturating_add(inside);
         let aligned = align_down(address, section.align) == address;
-        aligned.then_some(address)
+        (size <= room && aligned).then_some(address)
     }
 }
 
@@ -50,20 +45,19 @@ impl<P: Platform> Load<'_, P> {
         &mut self,
         header: &FileHeader,
         read_up_to: u32,
-        relocate: &mut Option<Relocate<P::Buffer>>,
+        image: &mut Relocate<'_>,
     ) -> Outcome<Sections<P::Buffer>> {
         let (class, table) = (header.class, &header.sections);
         let mut headers = self.platform.alloc(index(table.len()))?;
         let tail = self.tail(table, read_up_to, &mut headers)?;
-        let end = table.offset().saturating_add(table.len());
-        if let Some(image) = relocate {
+        if image.wants_kept() {
+            let end = table.offset().saturating_add(table.len());
             image.left = self.file.known_size().unwrap_or(end.max(read_up_to));
             self.relocate(header, &headers, (&tail, image))?;
         }
         for number in 0..table.count {
             let section = Section::parse(class, elf::entry(table, &headers, number));
-            let image = relocate.as_ref();
-            let moved = image.and_then(|image| image.moved(&section));
+            let moved = image.moved(&section);
             let address = if section.needs_loading() {
                 let part = elf::check_section(&section, number, self.file.size(), self.platform)?;
                 match tail.address(&part) {
@@ -124,54 +118,54 @@ impl<P: Platform> Load<'_, P> {
         &mut self,
         header: &FileHeader,
         headers: &[u8],
-        (tail, image): (&Tail, &mut Relocate<P::Buffer>),
+        (tail, image): (&Tail, &mut Relocate<'_>),
     ) -> Outcome {
         let (class, table) = (header.class, &header.sections);
         let get = |number| Section::parse(class, elf::entry(table, headers, number));
-        // The file up to there, when the tail has not all.
+        // A part of the file that is in memory: the tail, or what is read when
+        // the tail has not all.
+        let (mut start, mut end) = (tail.start, tail.end);
         let mut own: Option<P::Buffer> = None;
         for number in 0..table.count {
             let section = get(number);
-            let form = match section.kind() {
-                SHT_REL => Form::Rel,
-                SHT_RELA => Form::Rela,
+            let words = match section.kind() {
+                SHT_REL => 2,
+                SHT_RELA => 3,
                 _ => continue,
             };
             let about = get(section.info());
-            if section.size() == 0 || !image.wants(&section, &about) {
+            let kept = section.flags() & SHF_ALLOC == 0 && about.flags() & SHF_ALLOC != 0;
+            if section.size() == 0 || !kept {
                 continue;
             }
             let (link, size) = (section.link(), self.file.size());
-            let symbols = get(link);
             let entries = elf::check_section(&section, number, size, self.platform)?.range;
-            let symbols = match symbols.kind() {
-                SHT_SYMTAB if symbols.size() != 0 => {
-                    elf::check_section(&symbols, link, size, self.platform)?.range
-                }
-                _ => (entries.0, 0),
-            };
-            let end = |(offset, size): Range| index(offset.saturating_add(size));
-            let need = end(entries).max(end(symbols));
-            let mut start = align_down(tail.start, PAGE);
-            let in_tail = tail.find(entries).and(tail.find(symbols)).is_some();
-            if !in_tail {
-                start = 0;
-                if own.as_ref().is_none_or(|own| own.len() < need) {
-                    let mut bytes = self.platform.alloc(need)?;
-                    self.file.read(self.platform, 0, &mut bytes)?;
-                    own = Some(bytes);
-                }
+            let mut symbols = (entries.0, 0);
+            let linked = get(link);
+            if linked.kind() == SHT_SYMTAB && linked.size() != 0 {
+                symbols = elf::check_section(&linked, link, size, self.platform)?.range;
+            }
+            // Both are in the file, so no sum passes 4 GiB.
+            let behind = |(offset, size): Range| offset.wrapping_add(size);
+            let need = behind(entries).max(behind(symbols));
+            if entries.0.min(symbols.0) < start || need > end {
+                let mut bytes = self.platform.alloc(index(need))?;
+                self.file.read(self.platform, 0, &mut bytes)?;
+                own = Some(bytes);
+                (start, end) = (0, need);
             }
             let (bytes, newest) = self.session.memory.relocator.first_and_newest();
-            let own = own.as_deref().filter(|_| !in_tail);
-            let table = Relocations {
+            let first = align_down(start, PAGE);
+            let mut table = Relocations {
+                image: bytes,
+                beside: Some(own.as_deref_mut().unwrap_or(newest)),
                 number,
-                form,
+                words,
                 entry_len: section.entry_len(),
-                entries: (entries.0.wrapping_sub(start), entries.1),
-                symbols: (symbols.0.wrapping_sub(start), symbols.1),
+                entries: (entries.0.wrapping_sub(first), entries.1),
+                symbols: (symbols.0.wrapping_sub(first), symbols.1),
             };
-            image.apply((bytes, own.unwrap_or(newest)), &table, self.platform)?;
+            image.apply(&mut table, self.platform)?;
         }
         Ok(())
     }

@@ -157,11 +157,6 @@ impl<T: Record, B: Bytes> Table<T, B> {
         }
     }
 
-    /// Gives the buffer back.
-    pub fn into_buffer(self) -> B {
-        self.raw.buffer
-    }
-
     /// Number of records.
     pub fn len(&self) -> usize {
         self.raw.len

@@ -114,21 +114,23 @@ impl Programs<'_> {
         Program::parse(self.file.class, bytes)
     }
 
-    /// The physical address of the ELF header's entry: the first loaded
-    /// segment whose virtual range holds it decides.
-    fn entry(&self, report: &mut impl Report) -> Outcome<u32> {
+    /// The physical address, before any move, of a range of virtual addresses:
+    /// the first loaded segment that has all of it decides.
+    #[inline(never)] // one copy of the 64-bit arithmetic
+    pub fn find(&self, vaddr: u64, len: u64) -> Option<u32> {
         for index in 0..self.file.programs.count {
             let program = self.get(index);
-            let inside = self.file.entry.checked_sub(program.vaddr());
-            if let Some(inside) = inside
-                && program.kind() == PT_LOAD
-                && inside < program.memory_size()
+            // Segments are shorter than an address that wraps.
+            let inside = vaddr.wrapping_sub(program.vaddr());
+            if program.kind() == PT_LOAD
+                && let Some(rest) = program.memory_size().checked_sub(inside)
+                && len <= rest
             {
                 // A loaded segment ends below 4 GiB.
-                return Ok(low32(program.paddr().saturating_add(inside)));
+                return Some(low32(program.paddr()).wrapping_add(low32(inside)));
             }
         }
-        Err(report.refuse(Kind::EntryNotInSegment))
+        None
     }
 }
 
@@ -154,7 +156,10 @@ pub fn plan_elf<B: Bytes>(
     let extent = check_overlap(&segments, report)?;
     let entry = match params.entry {
         Some(entry) => entry,
-        None => programs.entry(report)?,
+        None => {
+            let entry = programs.find(programs.file.entry, 1);
+            entry.ok_or_else(|| report.refuse(Kind::EntryNotInSegment))?
+        }
     };
     finish(params, segments, (extent, entry), report)
 }

@@ -40,7 +40,7 @@ pub enum Class {
 
 /// Where a field is in the headers of the two classes, and how many bytes it
 /// has: in 32-bit files, in 64-bit files.
-pub(super) type Field = [(u8, u8); 2];
+pub type Field = [(u8, u8); 2];
 
 /// Reads fields of a header; what is not there reads as 0.
 pub(super) fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
@@ -63,7 +63,7 @@ fn read_into(class: Class, bytes: &[u8], fields: &[Field], values: &mut [u64]) {
 }
 
 impl Class {
-    pub(super) fn pick<T>(self, [elf32, elf64]: [T; 2]) -> T {
+    pub(crate) fn pick<T>(self, [elf32, elf64]: [T; 2]) -> T {
         match self {
             Self::Elf32 => elf32,
             Self::Elf64 => elf64,

@@ -5,8 +5,7 @@
 //! All of them are records of words: of 4 bytes in 32-bit files, of 8 bytes in
 //! 64-bit files.
 
-use super::elf::{Class, read};
-use crate::table::join;
+use super::elf::{Class, Field, read};
 use crate::units::{index as place, low32};
 use bitflags::bitflags;
 
@@ -26,52 +25,30 @@ pub const SHT_REL: u32 = 9;
 pub const SHF_ALLOC: u32 = 2;
 
 /// Section index of symbols that do not move (ELF, `SHN_ABS`).
-const SHN_ABS: u64 = 0xfff1;
+pub const SHN_ABS: u64 = 0xfff1;
 
 /// Type that adds the load address, whatever the processor (ELF,
 /// `R_386_RELATIVE` and `R_X86_64_RELATIVE`).
-const RELATIVE: u32 = 8;
+pub const RELATIVE: u64 = 8;
 
-/// How a table tells its relocations (ELF, 1-21).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Places alone, most of them as bits.
-    Relr,
-    /// Place and type; the addend is in the place.
-    Rel,
-    /// Place, type and addend.
-    Rela,
-}
+/// A record of words, such as a relocation: place, type and symbol, addend
+/// (ELF, 1-21).
+pub const WORDS: [Field; 3] = [[(0, 4), (0, 8)], [(4, 4), (8, 8)], [(8, 4), (16, 8)]];
 
-impl Form {
-    /// Bytes of an entry.
-    #[must_use]
-    pub fn entry_len(self, class: Class) -> u32 {
-        let words: u32 = match self {
-            Self::Relr => 1,
-            Self::Rel => 2,
-            Self::Rela => 3,
-        };
-        words.saturating_mul(class.word_len())
-    }
-}
+/// Of a symbol, its value and its section (ELF, 1-16).
+pub const SYMBOL: [Field; 3] = [[(4, 4), (8, 8)], [(14, 2), (6, 2)], [(0, 4), (0, 4)]];
 
-/// Reads the words of a relocation, or the first of another record (ELF,
-/// 1-21).
+/// Reads three fields of a record.
 #[must_use]
-pub fn words(class: Class, bytes: &[u8]) -> [u64; 3] {
-    read(
-        class,
-        bytes,
-        &[[(0, 4), (0, 8)], [(4, 4), (8, 8)], [(8, 4), (16, 8)]],
-    )
+#[inline(never)] // one copy of the room for them
+pub fn record(class: Class, bytes: &[u8], fields: &[Field; 3]) -> [u64; 3] {
+    read(class, bytes, fields)
 }
 
 /// Type and symbol of a relocation, from its second word (ELF, 1-22).
 #[must_use]
-pub fn type_and_symbol(class: Class, form: Form, info: u64) -> (u32, u32) {
+pub fn type_and_symbol(class: Class, info: u64) -> (u32, u32) {
     match class {
-        _ if form == Form::Relr => (RELATIVE, 0),
         Class::Elf32 => (low32(info) & 0xff, low32(info) >> 8),
         Class::Elf64 => (low32(info), low32(info >> 32)),
     }
@@ -82,106 +59,68 @@ bitflags! {
     /// two processors).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Action: u8 {
-        /// Four bytes change, or a word.
-        const SHORT = 1;
-        /// Eight bytes change, or a word.
-        const LONG = 2;
-        /// A number with a sign changes.
-        const SIGNED = 4;
-        /// A distance from the place itself changes.
-        const DISTANCE = 8;
-        /// The symbol counts.
-        const SYMBOL = 16;
         /// The type is known.
-        const KNOWN = 32;
+        const KNOWN = 1;
+        /// The result must be a number of 32 bits.
+        const FITS = 2;
+        /// Four bytes change.
+        const SHORT = 4;
+        /// Eight bytes change.
+        const LONG = 8;
+        /// A number with a sign changes.
+        const SIGNED = 16;
+        /// A distance from the place itself changes.
+        const DISTANCE = 32;
+        /// The symbol counts.
+        const SYMBOL = 64;
     }
 }
 
-/// The actions by type.
-const ACTIONS: [u8; 25] = {
-    const WORD: u8 = 1 | 2 | 32;
-    const NEAR: u8 = 1 | 4 | 8 | 16 | 32;
-    let mut actions = [0; 25];
-    actions[0] = 32; // R_386_NONE, R_X86_64_NONE
-    actions[1] = WORD | 16; // R_386_32, R_X86_64_64
-    actions[2] = NEAR; // R_386_PC32, R_X86_64_PC32
-    actions[4] = NEAR; // R_386_PLT32, R_X86_64_PLT32
-    actions[8] = WORD; // R_386_RELATIVE, R_X86_64_RELATIVE
-    actions[10] = 1 | 16 | 32; // R_X86_64_32
-    actions[11] = 1 | 4 | 16 | 32; // R_X86_64_32S
-    actions[24] = 2 | 8 | 16 | 32; // R_X86_64_PC64
+/// Types that are looked at.
+const TYPES: usize = 25;
+
+/// The actions by type, first those of 32-bit files.
+const ACTIONS: [u8; 2 * TYPES] = {
+    let mut actions = [0; 2 * TYPES];
+    actions[0] = 1; // R_386_NONE
+    actions[1] = 1 | 4 | 64; // R_386_32
+    actions[2] = 1 | 4 | 32 | 64; // R_386_PC32
+    actions[4] = actions[2]; // R_386_PLT32
+    actions[8] = 1 | 4; // R_386_RELATIVE
+    actions[TYPES] = 1; // R_X86_64_NONE
+    actions[TYPES + 1] = 1 | 8 | 64; // R_X86_64_64
+    actions[TYPES + 2] = 1 | 2 | 4 | 16 | 32 | 64; // R_X86_64_PC32
+    actions[TYPES + 4] = actions[TYPES + 2]; // R_X86_64_PLT32
+    actions[TYPES + 8] = 1 | 8; // R_X86_64_RELATIVE
+    actions[TYPES + 10] = 1 | 2 | 4 | 64; // R_X86_64_32
+    actions[TYPES + 11] = 1 | 2 | 4 | 16 | 64; // R_X86_64_32S
+    actions[TYPES + 24] = 1 | 8 | 32 | 64; // R_X86_64_PC64
     actions
 };
 
 impl Action {
-    /// The action of a type that a loader can apply.
+    /// The action of a type, none for one that a loader cannot apply.
     #[must_use]
-    pub fn of(class: Class, kind: u32) -> Option<Self> {
-        let last = class.pick([RELATIVE, 24]);
-        let bits = *ACTIONS.get(place(kind))?;
-        (bits != 0 && kind <= last).then_some(Self::from_bits_retain(bits))
+    pub fn of(class: Class, kind: u32) -> Self {
+        let kind = place(kind);
+        let index = kind.wrapping_add(class.pick([0, TYPES]));
+        let bits = ACTIONS.get(index).filter(|_| kind < TYPES);
+        Self::from_bits_retain(bits.copied().unwrap_or_default())
     }
 
     /// Bytes that change.
     #[must_use]
-    pub fn len(self, class: Class) -> u32 {
-        match self.bits() & 3 {
-            0 => 0,
-            1 => 4,
-            2 => 8,
-            _ => class.word_len(),
-        }
+    pub fn len(self) -> u32 {
+        (self & (Self::SHORT | Self::LONG)).bits().into()
     }
 
-    /// Makes a number of 64 bits of one of 32.
+    /// The upper half of a number whose lower half this is.
     #[must_use]
-    pub fn widen(self, value: u64) -> u64 {
-        let low = low32(value);
-        let sign = self.contains(Self::SIGNED) && low.cast_signed() < 0;
-        join(if sign { u32::MAX } else { 0 }, low)
-    }
-}
-
-/// A symbol as far as relocations ask (ELF, 1-16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Symbol {
-    /// Its value, mostly a virtual address.
-    pub value: u64,
-    /// It does not move with the image: absolute, or a weak one that nobody
-    /// defines.
-    pub fixed: bool,
-}
-
-impl Symbol {
-    /// Reads the symbol number `index` of a table, if the table has it.
-    #[must_use]
-    pub fn parse(class: Class, table: &[u8], index: u32) -> Option<Self> {
-        let len = class.pick([16, 24]);
-        let bytes = table.get(place(index).saturating_mul(len)..)?;
-        bytes.get(..len)?;
-        let [value, section] = read(class, bytes, &[[(4, 4), (8, 8)], [(14, 2), (6, 2)]]);
-        Some(Self {
-            value,
-            fixed: section == SHN_ABS || (section | value) == 0,
-        })
-    }
-}
-
-/// The last entry of a dynamic section with a tag, 0 if there is none (ELF,
-/// 2-11).
-#[must_use]
-pub fn dynamic_entry(class: Class, mut bytes: &[u8], tag: u32) -> u64 {
-    let mut found = 0;
-    let len = place(Form::Rel.entry_len(class));
-    while let Some((entry, rest)) = bytes.split_at_checked(len) {
-        let [this, value, _] = words(class, entry);
-        if this == 0 {
-            break;
+    pub fn upper(self, low: u32) -> u32 {
+        if self.contains(Self::SIGNED) && low.cast_signed() < 0 {
+            u32::MAX
+        } else {
+            0
         }
-        if this == tag.into() {
-            found = value;
-        }
-        bytes = rest;
     }
-    found
 }
