@@ -4,7 +4,7 @@
 use crate::error::Outcome;
 use crate::load::Load;
 use crate::plan::placement::Request;
-use crate::plan::relocate::{Range, Relocate, Relocations};
+use crate::plan::relocate::{List, Relocate, Relocations};
 use crate::platform::{Platform, Relocator, Whose};
 use crate::session::Sections;
 use crate::table::copy;
@@ -146,7 +146,7 @@ impl<P: Platform> Load<'_, P> {
                 symbols = elf::check_section(&linked, link, size, self.platform)?.range;
             }
             // Both are in the file, so no sum passes 4 GiB.
-            let behind = |(offset, size): Range| offset.wrapping_add(size);
+            let behind = |(offset, size): (u32, u32)| offset.wrapping_add(size);
             let need = behind(entries).max(behind(symbols));
             if entries.0.min(symbols.0) < start || need > end {
                 let mut bytes = self.platform.alloc(index(need))?;
@@ -156,16 +156,21 @@ impl<P: Platform> Load<'_, P> {
             }
             let (bytes, newest) = self.session.memory.relocator.first_and_newest();
             let first = align_down(start, PAGE);
+            let list = |(offset, size): (u32, u32)| List {
+                start: offset.wrapping_sub(first),
+                size,
+                len: 0,
+            };
             let mut table = Relocations {
+                class,
                 image: bytes,
                 beside: Some(own.as_deref_mut().unwrap_or(newest)),
                 number,
                 words,
-                entry_len: section.entry_len(),
-                entries: (entries.0.wrapping_sub(first), entries.1),
-                symbols: (symbols.0.wrapping_sub(first), symbols.1),
+                entries: list(entries),
+                symbols: list(symbols),
             };
-            image.apply(&mut table, self.platform)?;
+            image.apply(&mut table, section.entry_len(), self.platform)?;
         }
         Ok(())
     }

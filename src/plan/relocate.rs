@@ -5,69 +5,82 @@
 //! physical one is seen where it lies, so references to it follow; one that is
 //! mapped elsewhere stays where the kernel will map it.
 
-use crate::error::{Kind, Numbers, Outcome, Report};
+use crate::error::{Kind, Outcome, Report};
 use crate::plan::image::{MAX_CHUNKS, Programs};
 use crate::table::{copy, join};
 use crate::units::{index, low32, narrow};
-use crate::wire::elf::{Class, PT_LOAD, Section};
+use crate::wire::elf::{Class, PT_LOAD, Section, read};
 use crate::wire::relocation::{
-    Action, PT_DYNAMIC, RELATIVE, SHF_ALLOC, SHN_ABS, SYMBOL, WORDS, record, type_and_symbol,
+    Action, PT_DYNAMIC, RELATIVE, SHF_ALLOC, SHN_ABS, SYMBOL, WORDS, type_and_symbol,
 };
 
-/// A range of bytes: offset and size.
-pub type Range = (u32, u32);
-
-/// The bytes of a range, as far as they are there.
-#[inline(never)] // one copy for all tables
-fn cut(bytes: &mut [u8], (offset, size): Range) -> &mut [u8] {
+/// The bytes of a range, offset and size, as far as they are there.
+#[inline(never)] // one copy for all lists
+fn cut(bytes: &mut [u8], offset: u32, size: u32) -> &mut [u8] {
     let bytes = bytes.get_mut(index(offset)..).unwrap_or_default();
     let len = bytes.len().min(index(size));
     bytes.get_mut(..len).unwrap_or_default()
 }
 
+/// A list of records.
+#[derive(Default)]
+pub struct List {
+    /// Where it starts, in bytes.
+    pub start: u32,
+    /// Bytes of the list.
+    pub size: u32,
+    /// Bytes of a record.
+    pub len: u32,
+}
+
 /// A table of relocations, and the bytes that it is about.
 pub struct Relocations<'a> {
+    /// Width of the words.
+    pub class: Class,
     /// The image.
     pub image: &'a mut [u8],
-    /// What the table lies in if the linker kept it beside the image.
+    /// What the lists lie in if the linker kept them beside the image.
     pub beside: Option<&'a mut [u8]>,
     /// Section or dynamic tag, for errors.
     pub number: u32,
     /// Words of an entry: place, type, addend; of a place alone, the bits of it
     /// may tell more places.
     pub words: u32,
-    /// Bytes of an entry as the file says, 0 if it does not.
-    pub entry_len: u64,
     /// The entries.
-    pub entries: Range,
+    pub entries: List,
     /// The symbols that they name.
-    pub symbols: Range,
+    pub symbols: List,
+}
+
+/// Which list is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Entries,
+    Symbols,
 }
 
 impl Relocations<'_> {
-    /// One of the entries or symbols, which have `len` bytes each.
+    /// Reads a record, if the list has all of it.
     #[inline(never)] // as above
-    fn item(&mut self, range: Range, number: u32, len: u32) -> &mut [u8] {
+    fn read(&mut self, of: Of, number: u32) -> Option<[u64; 3]> {
+        let (list, fields) = match of {
+            Of::Entries => (&self.entries, &WORDS),
+            Of::Symbols => (&self.symbols, &SYMBOL),
+        };
         let all = match &mut self.beside {
             Some(beside) => beside,
             None => &mut *self.image,
         };
-        cut(cut(all, range), (number.saturating_mul(len), len))
+        let bytes = cut(all, list.start, list.size);
+        let bytes = cut(bytes, number.saturating_mul(list.len), list.len);
+        (bytes.len() == index(list.len)).then(|| read(self.class, bytes, fields))
     }
 }
 
-/// One relocation.
-struct Entry {
-    /// Number of the table, its own, its type and its place.
-    numbers: Numbers,
-    symbol: u32,
-    addend: u64,
-}
-
 /// Tags of the dynamic section (ELF, 2-11).
-const DT_SYMTAB: usize = 6;
+const DT_SYMTAB: u8 = 6;
 const DT_RELA: u64 = 7;
-const DT_PLTREL: usize = 20;
+const DT_PLTREL: u8 = 20;
 const DT_JMPREL: u8 = 23;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 
@@ -75,13 +88,17 @@ const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const TAGS: usize = 38;
 
 /// Tags of a table's address, its size and an entry's size, and words of an
-/// entry: `DT_REL`, `DT_RELA`, `DT_JMPREL`, `DT_RELR`.
-const TABLES: [[u8; 4]; 4] = [
+/// entry: the dynamic section itself, `DT_REL`, `DT_RELA`, `DT_JMPREL`, `DT_RELR`.
+const TABLES: [[u8; 4]; 5] = [
+    [0; 4],
     [17, 18, 19, 2],
     [7, 8, 9, 3],
     [DT_JMPREL, 2, 0, 2],
     [36, 35, 37, 1],
 ];
+
+/// No offset in an image: it would be 4 GiB long.
+const NOWHERE: u32 = u32::MAX;
 
 /// Flag of a program that is linked to lie anywhere (GNU, `DF_1_PIE`).
 const PIE: u64 = 0x0800_0000;
@@ -153,18 +170,22 @@ impl<'a> Relocate<'a> {
     pub fn moved(&self, section: &Section) -> Option<u32> {
         let addr = section.addr();
         let here = self.applied && section.flags() & SHF_ALLOC != 0;
-        let moves = here && u64::from(self.programs.find(addr, 1)?) == addr;
+        let moves = here && self.moves(addr, self.find(addr, 1));
         moves.then(|| low32(addr.wrapping_add(self.slide)))
     }
 
-    /// Tells whether what has this virtual address is seen somewhere else now.
-    fn moves(&self, vaddr: u64) -> Option<bool> {
-        match self.programs.find(vaddr, 1) {
-            Some(at) => Some(u64::from(at) == vaddr),
-            None if !self.mapped => Some(true),
-            None if !self.moving || self.slide == 0 => Some(false),
-            None => None,
-        }
+    /// Where in the image a range of virtual addresses starts that lies in one
+    /// segment; else [`NOWHERE`].
+    #[inline(never)] // as above
+    fn find(&self, vaddr: u64, len: u64) -> u32 {
+        let found = self.programs.find(vaddr, len);
+        found.map_or(NOWHERE, |at| at.wrapping_sub(self.link_base))
+    }
+
+    /// Tells whether what has this virtual address, and lies there in the image,
+    /// is seen where it lies.
+    fn moves(&self, vaddr: u64, offset: u32) -> bool {
+        vaddr == self.link_base.wrapping_add(offset).into()
     }
 
     /// Applies what the dynamic section names; all of it is in the image.
@@ -176,14 +197,23 @@ impl<'a> Relocate<'a> {
     pub fn apply_dynamic(&mut self, image: &mut [u8], report: &mut impl Report) -> Outcome {
         self.wanted = true;
         let (vaddr, len) = self.dynamic;
-        let start = self.programs.find(vaddr, len);
-        let offset = start.map_or(u32::MAX, |at| at.wrapping_sub(self.link_base));
-        let mut bytes = cut(image, (offset, low32(len)));
+        let mut table = Relocations {
+            class: self.class,
+            image,
+            beside: None,
+            number: 0,
+            words: 0,
+            entries: List {
+                start: self.find(vaddr, len),
+                size: low32(len),
+                len: self.class.word_len().wrapping_mul(2),
+            },
+            symbols: List::default(),
+        };
         let mut values = [0; TAGS];
         let mut flags = 0;
-        let entry_len = index(self.class.word_len()).wrapping_mul(2);
-        while let Some((entry, rest)) = bytes.split_at_mut_checked(entry_len) {
-            let [tag, value, _] = record(self.class, entry, &WORDS);
+        let mut number = 0u32;
+        while let Some([tag, value, _]) = table.read(Of::Entries, number) {
             if tag == 0 {
                 break;
             }
@@ -193,7 +223,7 @@ impl<'a> Relocate<'a> {
             if let Some(last) = values.get_mut(narrow(tag)) {
                 *last = value;
             }
-            bytes = rest;
+            number = number.wrapping_add(1);
         }
         // GNU's linker calls a PIE with an address an executable.
         self.shared |= flags & PIE != 0;
@@ -203,49 +233,36 @@ impl<'a> Relocate<'a> {
         if self.wants_kept() {
             return Ok(());
         }
-        self.table(0, self.dynamic, report)?;
-        let get = |tag: usize| values.get(tag).copied().unwrap_or_default();
+        let get = |tag: u8| values.get(usize::from(tag)).copied().unwrap_or_default();
+        table.symbols.start = self.find(get(DT_SYMTAB), 1);
+        table.symbols.size = u32::MAX;
         for &[tag, size, entry_len, words] in &TABLES {
-            let range = (get(tag.into()), get(size.into()));
-            if range.1 == 0 {
+            let (mut vaddr, mut size, entry_len) = (get(tag), get(size), get(entry_len));
+            if tag == 0 {
+                (vaddr, size) = self.dynamic;
+            }
+            if size == 0 {
                 continue;
             }
-            let mut words = words;
+            table.number = tag.into();
+            table.words = words.into();
             if tag == DT_JMPREL && get(DT_PLTREL) == DT_RELA {
-                words = 3;
+                table.words = 3;
             }
-            let symbols = self.programs.find(get(DT_SYMTAB), 1);
-            let symbols = symbols.map_or(u32::MAX, |at| at.wrapping_sub(self.link_base));
-            let number = tag.into();
-            let mut table = Relocations {
-                image,
-                beside: None,
-                number,
-                words: words.into(),
-                entry_len: get(entry_len.into()),
-                entries: self.table(number, range, report)?,
-                symbols: (symbols, u32::MAX),
-            };
-            self.apply(&mut table, report)?;
+            table.entries.start = self.find(vaddr, size);
+            table.entries.size = low32(size);
+            if table.entries.start == NOWHERE {
+                return Err(report.refuse3(Kind::RelocationTable, tag.into(), size, vaddr));
+            }
+            if tag != 0 {
+                self.apply(&mut table, entry_len, report)?;
+            }
         }
         Ok(())
     }
 
-    /// Finds a table of the dynamic section, or that section itself.
-    #[inline(never)] // as above
-    fn table(
-        &self,
-        tag: u32,
-        (vaddr, len): (u64, u64),
-        report: &mut impl Report,
-    ) -> Outcome<Range> {
-        match self.programs.find(vaddr, len) {
-            Some(at) => Ok((at.wrapping_sub(self.link_base), low32(len))),
-            None => Err(report.refuse3(Kind::RelocationTable, tag.into(), len, vaddr)),
-        }
-    }
-
-    /// Applies a table.
+    /// Applies a table; `named_len` are the bytes of an entry as the file says, 0
+    /// if it does not.
     ///
     /// # Errors
     ///
@@ -254,122 +271,133 @@ impl<'a> Relocate<'a> {
     /// for more segments than can be searched for each relocation, and for
     /// tables that name the same bytes again and again.
     #[inline(never)] // as above
-    pub fn apply(&mut self, table: &mut Relocations<'_>, report: &mut impl Report) -> Outcome {
+    pub fn apply(
+        &mut self,
+        table: &mut Relocations<'_>,
+        named_len: u64,
+        report: &mut impl Report,
+    ) -> Outcome {
         if self.slide == 0 && !(self.shared && table.words == 3) {
             return Ok(());
         }
-        let word_len = self.class.word_len();
-        let entry_len = table.words.wrapping_mul(word_len);
-        let (_, len) = table.entries;
-        let odd = table.entry_len != 0 && table.entry_len != entry_len.into();
-        if odd || len.checked_rem(entry_len) != Some(0) {
-            let (number, len) = (table.number.into(), len.into());
-            return Err(report.refuse3(Kind::RelocationEntry, number, len, table.entry_len));
-        }
-        let left = self.left.checked_sub(len);
+        let size = table.entries.size;
+        let left = self.left.checked_sub(size);
         let left = left.filter(|_| index(self.programs.file.programs.count) <= MAX_CHUNKS);
         self.left = left.ok_or_else(|| report.refuse(Kind::Scattered))?;
         self.applied = true;
 
+        let word_len = self.class.word_len();
+        let len = table.words.wrapping_mul(word_len);
+        table.entries.len = len;
+        table.symbols.len = self.class.pick([16, 24]);
+        let mut number = 0u32;
         let mut next = 0u64;
-        for number in 0..len.checked_div(entry_len).unwrap_or_default() {
-            let bytes = table.item(table.entries, number, entry_len);
-            let [mut place, mut info, addend] = record(self.class, bytes, &WORDS);
-            let mut bits = 1;
-            if table.words == 1 {
-                info = RELATIVE;
-                // An address, or a bit for each of the words behind the last.
-                let mut covered = 1;
-                if place & 1 == 0 {
-                    next = place;
-                } else {
-                    bits = place >> 1;
-                    covered = word_len.wrapping_mul(8).wrapping_sub(1);
-                }
-                place = next;
-                next = next.wrapping_add(covered.wrapping_mul(word_len).into());
+        while named_len == 0 || named_len == len.into() {
+            if number.wrapping_mul(len) == size {
+                return Ok(());
             }
-            let (kind, symbol) = type_and_symbol(self.class, info);
-            while bits != 0 {
-                if bits & 1 != 0 {
-                    let numbers = [table.number.into(), number.into(), kind.into(), place, 0, 0];
-                    let entry = Entry {
-                        numbers,
-                        symbol,
-                        addend,
-                    };
-                    if let Err(kind) = self.apply_one(table, &entry) {
-                        return Err(report.report(kind, &entry.numbers));
-                    }
+            let Some(mut entry) = table.read(Of::Entries, number) else {
+                break;
+            };
+            let [place, info, _] = &mut entry;
+            let (mut bits, mut count) = (1u64, 1u32);
+            if table.words == 1 {
+                *info = RELATIVE;
+                if *place & 1 != 0 {
+                    // A bit for each of the words behind the last place.
+                    bits = *place >> 1;
+                    count = word_len.wrapping_mul(8).wrapping_sub(1);
+                    *place = next;
                 }
-                place = place.wrapping_add(word_len.into());
+            }
+            for _ in 0..count {
+                if bits & 1 != 0 {
+                    self.apply_one(table, (number, &entry), report)?;
+                }
+                let [place, ..] = &mut entry;
+                *place = place.wrapping_add(word_len.into());
+                next = *place;
                 bits >>= 1;
             }
+            number = number.wrapping_add(1);
         }
-        Ok(())
+        Err(report.refuse3(
+            Kind::RelocationEntry,
+            table.number.into(),
+            size.into(),
+            named_len,
+        ))
     }
 
-    /// Applies a relocation, or says what is wrong with it.
+    /// Applies a relocation.
     #[inline(never)] // as above
-    fn apply_one(&self, table: &mut Relocations<'_>, entry: &Entry) -> Result<(), Kind> {
-        let [_, _, kind, vaddr, ..] = entry.numbers;
-        let action = Action::of(self.class, low32(kind));
-        if action.is_empty() {
-            // What the linker kept was applied by it.
-            let kept = self.wants_kept() && self.slide == 0;
-            return if kept {
-                Ok(())
-            } else {
-                Err(Kind::RelocationType)
-            };
-        }
-        let len = action.len();
-        if len == 0 {
-            return Ok(());
-        }
-        let outside = Kind::RelocationOutside;
-        let at = self.programs.find(vaddr, len.into()).ok_or(outside)?;
-        let field = (at.wrapping_sub(self.link_base), len);
-        let mut stored = [0; 8];
-        copy(&mut stored, cut(table.image, field));
-        let mut value = u64::from_le_bytes(stored);
-        let upper = |value| join(action.upper(low32(value)), low32(value));
-        if len == 4 {
-            value = upper(value);
-        }
-        let rela = table.words == 3;
-        let distance = action.contains(Action::DISTANCE);
-        // Without a symbol, the address that the relocation carries counts.
-        let mut target = if rela { entry.addend } else { value };
-        if rela && !distance {
-            value = target;
-        } else if distance && !rela {
-            target = target.wrapping_add(vaddr);
-        }
-        let mut fixed = false;
-        if action.contains(Action::SYMBOL) && entry.symbol != 0 {
-            let symbol_len = self.class.pick([16, 24]);
-            let bytes = table.item(table.symbols, entry.symbol, symbol_len);
-            if bytes.len() < index(symbol_len) {
-                return Err(outside);
+    fn apply_one(
+        &self,
+        table: &mut Relocations<'_>,
+        (number, &[place, info, addend]): (u32, &[u64; 3]),
+        report: &mut impl Report,
+    ) -> Outcome {
+        let (kind, symbol) = type_and_symbol(self.class, info);
+        let wrong = 'wrong: {
+            let action = Action::of(self.class, kind);
+            let len = action.len();
+            if action.is_empty() && !(self.slide == 0 && self.wants_kept()) {
+                break 'wrong Kind::RelocationType;
             }
-            let [address, section, _] = record(self.class, bytes, &SYMBOL);
-            target = address;
-            fixed = section == SHN_ABS || (section | address) == 0;
+            if len == 0 {
+                return Ok(()); // or the linker applied what it kept
+            }
+            let offset = self.find(place, len.into());
+            if offset == NOWHERE {
+                break 'wrong Kind::RelocationOutside;
+            }
+            let mut stored = [0; 8];
+            copy(&mut stored, cut(table.image, offset, len));
+            let mut value = u64::from_le_bytes(stored);
+            let upper = |value| join(action.upper(low32(value)), low32(value));
+            if len == 4 {
+                value = upper(value);
+            }
+            let rela = table.words == 3;
+            let distance = action.contains(Action::DISTANCE);
+            // Without a symbol, the address that the relocation carries counts.
+            let mut target = if rela { addend } else { value };
             if rela && !distance {
-                value = value.wrapping_add(address);
+                value = target;
+            } else if distance && !rela {
+                target = target.wrapping_add(place);
             }
-        }
-        if !fixed && self.moves(self.class.narrow(target)).ok_or(outside)? {
-            value = value.wrapping_add(self.slide);
-        }
-        if distance && u64::from(at) == vaddr {
-            value = value.wrapping_sub(self.slide);
-        }
-        if action.contains(Action::FITS) && upper(value) != value {
-            return Err(Kind::RelocationFit);
-        }
-        copy(cut(table.image, field), &value.to_le_bytes());
-        Ok(())
+            let mut fixed = false;
+            if action.contains(Action::SYMBOL) && symbol != 0 {
+                let Some([address, section, _]) = table.read(Of::Symbols, symbol) else {
+                    break 'wrong Kind::RelocationOutside;
+                };
+                target = address;
+                fixed = section == SHN_ABS || (section | address) == 0;
+                if rela && !distance {
+                    value = value.wrapping_add(address);
+                }
+            }
+            if !fixed {
+                let target = self.class.narrow(target);
+                let at = self.find(target, 1);
+                if at != NOWHERE && self.moves(target, at) || at == NOWHERE && !self.mapped {
+                    value = value.wrapping_add(self.slide);
+                } else if at == NOWHERE && self.moving && self.slide != 0 {
+                    break 'wrong Kind::RelocationOutside;
+                }
+            }
+            if distance && self.moves(place, offset) {
+                value = value.wrapping_sub(self.slide);
+            }
+            if !action.contains(Action::FITS) || upper(value) == value {
+                copy(cut(table.image, offset, len), &value.to_le_bytes());
+                return Ok(());
+            }
+            Kind::RelocationFit
+        };
+        let numbers = [table.number, number, kind].map(u64::from);
+        let [table, number, kind] = numbers;
+        Err(report.report(wrong, &[table, number, kind, place, 0, 0]))
     }
 }

@@ -43,7 +43,7 @@ pub enum Class {
 pub type Field = [(u8, u8); 2];
 
 /// Reads fields of a header; what is not there reads as 0.
-pub(super) fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
+pub(crate) fn read<const N: usize>(class: Class, bytes: &[u8], fields: &[Field; N]) -> [u64; N] {
     let mut values = [0; N];
     read_into(class, bytes, fields, &mut values);
     values

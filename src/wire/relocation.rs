@@ -5,7 +5,7 @@
 //! All of them are records of words: of 4 bytes in 32-bit files, of 8 bytes in
 //! 64-bit files.
 
-use super::elf::{Class, Field, read};
+use super::elf::{Class, Field};
 use crate::units::{index as place, low32};
 use bitflags::bitflags;
 
@@ -37,13 +37,6 @@ pub const WORDS: [Field; 3] = [[(0, 4), (0, 8)], [(4, 4), (8, 8)], [(8, 4), (16,
 
 /// Of a symbol, its value and its section (ELF, 1-16).
 pub const SYMBOL: [Field; 3] = [[(4, 4), (8, 8)], [(14, 2), (6, 2)], [(0, 4), (0, 4)]];
-
-/// Reads three fields of a record.
-#[must_use]
-#[inline(never)] // one copy of the room for them
-pub fn record(class: Class, bytes: &[u8], fields: &[Field; 3]) -> [u64; 3] {
-    read(class, bytes, fields)
-}
 
 /// Type and symbol of a relocation, from its second word (ELF, 1-22).
 #[must_use]
