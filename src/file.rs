@@ -49,6 +49,23 @@ impl<P: Platform> KernelFile<P> {
         self.window.get(..self.len).unwrap_or_default()
     }
 
+    /// Makes the window `len` bytes long if it is shorter.
+    #[inline(never)] // keeps the caller's stack frame small
+    pub(crate) fn widen(&mut self, platform: &mut P, len: u32) -> Outcome {
+        if self.len < index(len) {
+            let mut window = platform.alloc(index(len))?;
+            self.read(platform, 0, &mut window)?;
+            self.window = window;
+            self.len = index(len);
+        }
+        Ok(())
+    }
+
+    /// The window, to be read in place.
+    pub(crate) fn window_mut(&mut self) -> &mut [u8] {
+        &mut self.window
+    }
+
     /// Size in bytes as far as the file is read, if it is known.
     pub(crate) fn known_size(&self) -> Option<u32> {
         self.size

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The sequence of `multiboot2` and `module2`.
 
-use crate::error::{Kind, Outcome};
+use crate::error::{Failed, Kind, Outcome};
 use crate::file::KernelFile;
 use crate::info;
 use crate::params::{Framebuffer, LoadParams};
@@ -100,10 +100,13 @@ impl<P: Platform> Load<'_, P> {
     /// may be moved is relocated.
     #[inline(never)] // as above
     fn elf(&mut self) -> Outcome {
-        let header = self.elf_header()?;
+        let header = self.elf_header();
+        let Ok(header) = &header else {
+            return Err(Failed); // in place, a header is long
+        };
         let programs = self.file.read_table(self.platform, &header.programs)?;
         let programs = Programs {
-            file: &header,
+            file: header,
             bytes: &programs,
             file_size: self.file.size(),
         };
@@ -114,14 +117,13 @@ impl<P: Platform> Load<'_, P> {
             load_base,
             ..
         } = kernel.loaded;
-        let mut image = Relocate::new(&programs, link_base, load_base);
+        let mut image = Relocate::new(programs, link_base, load_base);
         if kernel.params.placement.is_some() && kernel.params.relocate {
             image.left = self.file.known_size().unwrap_or(end);
             image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
         }
         if !header.sections.is_empty() {
-            let sections = self.sections(&header, end, &mut image)?;
-            self.session.kernel.sections = Some(sections);
+            self.sections(header, end, &mut image)?;
         }
         Ok(())
     }

@@ -38,15 +38,14 @@ impl Tail {
 }
 
 impl<P: Platform> Load<'_, P> {
-    /// Loads the sections and returns the headers with their addresses;
-    /// everything before `read_up_to` in the file was read already.
+    /// Loads the sections and keeps the headers with their addresses; everything before `read_up_to` in the file was read already.
     #[inline(never)] // keeps the caller's stack frame small
     pub(crate) fn sections(
         &mut self,
         header: &FileHeader,
         read_up_to: u32,
         image: &mut Relocate<'_>,
-    ) -> Outcome<Sections<P::Buffer>> {
+    ) -> Outcome {
         let (class, table) = (header.class, &header.sections);
         let mut headers = self.platform.alloc(index(table.len()))?;
         let tail = self.tail(table, read_up_to, &mut headers)?;
@@ -76,12 +75,13 @@ impl<P: Platform> Load<'_, P> {
                 PhysAddr(address),
             );
         }
-        Ok(Sections {
+        self.session.kernel.sections = Some(Sections {
             count: table.count,
             entry_size: table.entry_size,
             name_index: header.name_index,
             headers,
-        })
+        });
+        Ok(())
     }
 
     /// Reads from `start` to the end of the section table, and copies the
@@ -122,10 +122,7 @@ impl<P: Platform> Load<'_, P> {
     ) -> Outcome {
         let (class, table) = (header.class, &header.sections);
         let get = |number| Section::parse(class, elf::entry(table, headers, number));
-        // A part of the file that is in memory: the tail, or what is read when
-        // the tail has not all.
-        let (mut start, mut end) = (tail.start, tail.end);
-        let mut own: Option<P::Buffer> = None;
+        let flags = |number| get(number).flags();
         for number in 0..table.count {
             let section = get(number);
             let words = match section.kind() {
@@ -133,8 +130,7 @@ impl<P: Platform> Load<'_, P> {
                 SHT_RELA => 3,
                 _ => continue,
             };
-            let about = get(section.info());
-            let kept = section.flags() & SHF_ALLOC == 0 && about.flags() & SHF_ALLOC != 0;
+            let kept = flags(section.info()) & !section.flags() & SHF_ALLOC != 0;
             if section.size() == 0 || !kept {
                 continue;
             }
@@ -148,14 +144,13 @@ impl<P: Platform> Load<'_, P> {
             // Both are in the file, so no sum passes 4 GiB.
             let behind = |(offset, size): (u32, u32)| offset.wrapping_add(size);
             let need = behind(entries).max(behind(symbols));
-            if entries.0.min(symbols.0) < start || need > end {
-                let mut bytes = self.platform.alloc(index(need))?;
-                self.file.read(self.platform, 0, &mut bytes)?;
-                own = Some(bytes);
-                (start, end) = (0, need);
+            let in_tail = entries.0.min(symbols.0) >= tail.start && need <= tail.end;
+            let mut first = align_down(tail.start, PAGE);
+            if !in_tail {
+                first = 0;
+                self.file.widen(self.platform, need)?;
             }
             let (bytes, newest) = self.session.memory.relocator.first_and_newest();
-            let first = align_down(start, PAGE);
             let list = |(offset, size): (u32, u32)| List {
                 start: offset.wrapping_sub(first),
                 size,
@@ -164,11 +159,16 @@ impl<P: Platform> Load<'_, P> {
             let mut table = Relocations {
                 class,
                 image: bytes,
-                beside: Some(own.as_deref_mut().unwrap_or(newest)),
+                beside: Some(if in_tail {
+                    newest
+                } else {
+                    self.file.window_mut()
+                }),
                 number,
                 words,
                 entries: list(entries),
                 symbols: list(symbols),
+                dynamic: List::default(),
             };
             image.apply(&mut table, section.entry_len(), self.platform)?;
         }

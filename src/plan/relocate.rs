@@ -8,7 +8,7 @@
 use crate::error::{Kind, Outcome, Report};
 use crate::plan::image::{MAX_CHUNKS, Programs};
 use crate::table::{copy, join};
-use crate::units::{index, low32, narrow};
+use crate::units::{index, low32};
 use crate::wire::elf::{Class, PT_LOAD, Section, read};
 use crate::wire::relocation::{
     Action, PT_DYNAMIC, RELATIVE, SHF_ALLOC, SHN_ABS, SYMBOL, WORDS, type_and_symbol,
@@ -50,13 +50,16 @@ pub struct Relocations<'a> {
     pub entries: List,
     /// The symbols that they name.
     pub symbols: List,
+    /// The dynamic section.
+    pub dynamic: List,
 }
 
 /// Which list is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Of {
     Entries,
     Symbols,
+    Dynamic,
 }
 
 impl Relocations<'_> {
@@ -66,6 +69,7 @@ impl Relocations<'_> {
         let (list, fields) = match of {
             Of::Entries => (&self.entries, &WORDS),
             Of::Symbols => (&self.symbols, &SYMBOL),
+            Of::Dynamic => (&self.dynamic, &WORDS),
         };
         let all = match &mut self.beside {
             Some(beside) => beside,
@@ -75,25 +79,38 @@ impl Relocations<'_> {
         let bytes = cut(bytes, number.saturating_mul(list.len), list.len);
         (bytes.len() == index(list.len)).then(|| read(self.class, bytes, fields))
     }
+
+    /// The last entry of the dynamic section with a tag, 0 if there is none.
+    #[inline(never)] // as above
+    fn value(&mut self, tag: u32) -> u64 {
+        let mut found = 0;
+        let mut number = 0u32;
+        while let Some([this, value, _]) = self.read(Of::Dynamic, number) {
+            if this == 0 {
+                break;
+            }
+            if this == tag.into() {
+                found = value;
+            }
+            number = number.wrapping_add(1);
+        }
+        found
+    }
 }
 
-/// Tags of the dynamic section (ELF, 2-11).
-const DT_SYMTAB: u8 = 6;
+/// Tags of the dynamic section (ELF, 2-11; the last is newer).
+const DT_SYMTAB: u32 = 6;
 const DT_RELA: u64 = 7;
-const DT_PLTREL: u8 = 20;
-const DT_JMPREL: u8 = 23;
-const DT_FLAGS_1: u64 = 0x6fff_fffb;
-
-/// One more than the highest tag that tells of tables.
-const TAGS: usize = 38;
+const DT_PLTREL: u32 = 20;
+const DT_JMPREL: u32 = 23;
+const DT_FLAGS_1: u32 = 0x6fff_fffb;
 
 /// Tags of a table's address, its size and an entry's size, and words of an
-/// entry: the dynamic section itself, `DT_REL`, `DT_RELA`, `DT_JMPREL`, `DT_RELR`.
-const TABLES: [[u8; 4]; 5] = [
-    [0; 4],
+/// entry: `DT_REL`, `DT_RELA`, `DT_JMPREL`, `DT_RELR`.
+const TABLES: [[u8; 4]; 4] = [
     [17, 18, 19, 2],
     [7, 8, 9, 3],
-    [DT_JMPREL, 2, 0, 2],
+    [23, 2, 0, 2],
     [36, 35, 37, 1],
 ];
 
@@ -105,13 +122,13 @@ const PIE: u64 = 0x0800_0000;
 
 /// An image that relocations are applied to.
 pub struct Relocate<'a> {
-    programs: &'a Programs<'a>,
+    programs: Programs<'a>,
     class: Class,
     /// It is to be relocated.
     wanted: bool,
     /// Some of it is seen where it lies.
     moving: bool,
-    /// Some of it is mapped elsewhere.
+    /// Some of it is mapped elsewhere, and that makes a difference.
     mapped: bool,
     /// A shared object or a PIE: its contents at link time may be anything but
     /// the addends, and its dynamic section counts.
@@ -131,7 +148,7 @@ impl<'a> Relocate<'a> {
     /// Reads the segments of an image that was linked to `link_base` and now
     /// starts at `load_base`.
     #[inline(never)] // keeps the caller's stack frame small
-    pub fn new(programs: &'a Programs<'a>, link_base: u32, load_base: u32) -> Self {
+    pub fn new(programs: Programs<'a>, link_base: u32, load_base: u32) -> Self {
         let mut this = Self {
             programs,
             class: programs.file.class,
@@ -151,7 +168,7 @@ impl<'a> Relocate<'a> {
             match program.kind() {
                 _ if len == 0 => {}
                 PT_LOAD if vaddr == program.paddr() => this.moving = true,
-                PT_LOAD => this.mapped = true,
+                PT_LOAD => this.mapped = this.slide != 0,
                 PT_DYNAMIC => this.dynamic = (vaddr, len),
                 _ => {}
             }
@@ -203,62 +220,50 @@ impl<'a> Relocate<'a> {
             beside: None,
             number: 0,
             words: 0,
-            entries: List {
+            entries: List::default(),
+            symbols: List::default(),
+            dynamic: List {
                 start: self.find(vaddr, len),
                 size: low32(len),
                 len: self.class.word_len().wrapping_mul(2),
             },
-            symbols: List::default(),
         };
-        let mut values = [0; TAGS];
-        let mut flags = 0;
-        let mut number = 0u32;
-        while let Some([tag, value, _]) = table.read(Of::Entries, number) {
-            if tag == 0 {
-                break;
-            }
-            if tag == DT_FLAGS_1 {
-                flags = value;
-            }
-            if let Some(last) = values.get_mut(narrow(tag)) {
-                *last = value;
-            }
-            number = number.wrapping_add(1);
-        }
         // GNU's linker calls a PIE with an address an executable.
-        self.shared |= flags & PIE != 0;
+        self.shared |= table.value(DT_FLAGS_1) & PIE != 0;
         if !self.shared {
             self.dynamic = (0, 0);
         }
         if self.wants_kept() {
             return Ok(());
         }
-        let get = |tag: u8| values.get(usize::from(tag)).copied().unwrap_or_default();
-        table.symbols.start = self.find(get(DT_SYMTAB), 1);
-        table.symbols.size = u32::MAX;
-        for &[tag, size, entry_len, words] in &TABLES {
-            let (mut vaddr, mut size, entry_len) = (get(tag), get(size), get(entry_len));
-            if tag == 0 {
-                (vaddr, size) = self.dynamic;
+        let (vaddr, len) = 'missing: {
+            if table.dynamic.start == NOWHERE {
+                break 'missing self.dynamic;
             }
-            if size == 0 {
-                continue;
-            }
-            table.number = tag.into();
-            table.words = words.into();
-            if tag == DT_JMPREL && get(DT_PLTREL) == DT_RELA {
-                table.words = 3;
-            }
-            table.entries.start = self.find(vaddr, size);
-            table.entries.size = low32(size);
-            if table.entries.start == NOWHERE {
-                return Err(report.refuse3(Kind::RelocationTable, tag.into(), size, vaddr));
-            }
-            if tag != 0 {
+            for row in &TABLES {
+                let [tag, size, entry_len, words] = row.map(u32::from);
+                let range = (table.value(tag), table.value(size));
+                if range.1 == 0 {
+                    continue;
+                }
+                table.number = tag;
+                table.words = words;
+                if tag == DT_JMPREL && table.value(DT_PLTREL) == DT_RELA {
+                    table.words = 3;
+                }
+                table.entries.start = self.find(range.0, range.1);
+                table.entries.size = low32(range.1);
+                if table.entries.start == NOWHERE {
+                    break 'missing range;
+                }
+                table.symbols.start = self.find(table.value(DT_SYMTAB), 1);
+                table.symbols.size = u32::MAX;
+                let entry_len = table.value(entry_len);
                 self.apply(&mut table, entry_len, report)?;
             }
-        }
-        Ok(())
+            return Ok(());
+        };
+        Err(report.refuse3(Kind::RelocationTable, table.number.into(), len, vaddr))
     }
 
     /// Applies a table; `named_len` are the bytes of an entry as the file says, 0
@@ -341,7 +346,7 @@ impl<'a> Relocate<'a> {
         let wrong = 'wrong: {
             let action = Action::of(self.class, kind);
             let len = action.len();
-            if action.is_empty() && !(self.slide == 0 && self.wants_kept()) {
+            if action.is_empty() && !(self.slide == 0 && table.beside.is_some()) {
                 break 'wrong Kind::RelocationType;
             }
             if len == 0 {
@@ -358,13 +363,14 @@ impl<'a> Relocate<'a> {
             if len == 4 {
                 value = upper(value);
             }
-            let rela = table.words == 3;
             let distance = action.contains(Action::DISTANCE);
-            // Without a symbol, the address that the relocation carries counts.
-            let mut target = if rela { addend } else { value };
-            if rela && !distance {
-                value = target;
-            } else if distance && !rela {
+            let replaces = table.words == 3 && !distance;
+            if replaces {
+                value = addend;
+            }
+            // Without a symbol, the address that is there counts.
+            let mut target = value;
+            if distance {
                 target = target.wrapping_add(place);
             }
             let mut fixed = false;
@@ -374,17 +380,22 @@ impl<'a> Relocate<'a> {
                 };
                 target = address;
                 fixed = section == SHN_ABS || (section | address) == 0;
-                if rela && !distance {
+                if replaces {
                     value = value.wrapping_add(address);
                 }
             }
             if !fixed {
                 let target = self.class.narrow(target);
                 let at = self.find(target, 1);
-                if at != NOWHERE && self.moves(target, at) || at == NOWHERE && !self.mapped {
+                let mut moves = self.moves(target, at);
+                if at == NOWHERE {
+                    if self.mapped && self.moving {
+                        break 'wrong Kind::RelocationOutside;
+                    }
+                    moves = !self.mapped;
+                }
+                if moves {
                     value = value.wrapping_add(self.slide);
-                } else if at == NOWHERE && self.moving && self.slide != 0 {
-                    break 'wrong Kind::RelocationOutside;
                 }
             }
             if distance && self.moves(place, offset) {
@@ -396,8 +407,7 @@ impl<'a> Relocate<'a> {
             }
             Kind::RelocationFit
         };
-        let numbers = [table.number, number, kind].map(u64::from);
-        let [table, number, kind] = numbers;
+        let (table, number, kind) = (table.number.into(), number.into(), kind.into());
         Err(report.report(wrong, &[table, number, kind, place, 0, 0]))
     }
 }

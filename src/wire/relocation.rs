@@ -6,6 +6,7 @@
 //! 64-bit files.
 
 use super::elf::{Class, Field};
+use super::u8_at;
 use crate::units::{index as place, low32};
 use bitflags::bitflags;
 
@@ -69,25 +70,28 @@ bitflags! {
     }
 }
 
-/// Types that are looked at.
-const TYPES: usize = 25;
-
-/// The actions by type, first those of 32-bit files.
-const ACTIONS: [u8; 2 * TYPES] = {
-    let mut actions = [0; 2 * TYPES];
+/// The actions by type in 32-bit files.
+const ACTIONS_32: [u8; 9] = {
+    let mut actions = [0; 9];
     actions[0] = 1; // R_386_NONE
     actions[1] = 1 | 4 | 64; // R_386_32
     actions[2] = 1 | 4 | 32 | 64; // R_386_PC32
     actions[4] = actions[2]; // R_386_PLT32
     actions[8] = 1 | 4; // R_386_RELATIVE
-    actions[TYPES] = 1; // R_X86_64_NONE
-    actions[TYPES + 1] = 1 | 8 | 64; // R_X86_64_64
-    actions[TYPES + 2] = 1 | 2 | 4 | 16 | 32 | 64; // R_X86_64_PC32
-    actions[TYPES + 4] = actions[TYPES + 2]; // R_X86_64_PLT32
-    actions[TYPES + 8] = 1 | 8; // R_X86_64_RELATIVE
-    actions[TYPES + 10] = 1 | 2 | 4 | 64; // R_X86_64_32
-    actions[TYPES + 11] = 1 | 2 | 4 | 16 | 64; // R_X86_64_32S
-    actions[TYPES + 24] = 1 | 8 | 32 | 64; // R_X86_64_PC64
+    actions
+};
+
+/// The actions by type in 64-bit files.
+const ACTIONS_64: [u8; 25] = {
+    let mut actions = [0; 25];
+    actions[0] = 1; // R_X86_64_NONE
+    actions[1] = 1 | 8 | 64; // R_X86_64_64
+    actions[2] = 1 | 2 | 4 | 16 | 32 | 64; // R_X86_64_PC32
+    actions[4] = actions[2]; // R_X86_64_PLT32
+    actions[8] = 1 | 8; // R_X86_64_RELATIVE
+    actions[10] = 1 | 2 | 4 | 64; // R_X86_64_32
+    actions[11] = 1 | 2 | 4 | 16 | 64; // R_X86_64_32S
+    actions[24] = 1 | 8 | 32 | 64; // R_X86_64_PC64
     actions
 };
 
@@ -95,10 +99,8 @@ impl Action {
     /// The action of a type, none for one that a loader cannot apply.
     #[must_use]
     pub fn of(class: Class, kind: u32) -> Self {
-        let kind = place(kind);
-        let index = kind.wrapping_add(class.pick([0, TYPES]));
-        let bits = ACTIONS.get(index).filter(|_| kind < TYPES);
-        Self::from_bits_retain(bits.copied().unwrap_or_default())
+        let actions: &[u8] = class.pick([&ACTIONS_32, &ACTIONS_64]);
+        Self::from_bits_retain(u8_at(actions, place(kind)))
     }
 
     /// Bytes that change.
