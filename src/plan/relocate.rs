@@ -7,7 +7,7 @@
 
 use crate::error::{Kind, Outcome, Report};
 use crate::plan::image::{MAX_CHUNKS, Programs};
-use crate::table::{copy, join};
+use crate::table::copy;
 use crate::units::{index, low32};
 use crate::wire::elf::{Class, PT_LOAD, Section, read};
 use crate::wire::relocation::{
@@ -186,8 +186,11 @@ impl<'a> Relocate<'a> {
     /// Where a section of the image lies now, if it has moved.
     pub fn moved(&self, section: &Section) -> Option<u32> {
         let addr = section.addr();
-        let here = self.applied && section.flags() & SHF_ALLOC != 0;
-        let moves = here && self.moves(addr, self.find(addr, 1));
+        if !self.applied || section.flags() & SHF_ALLOC == 0 {
+            return None;
+        }
+        let at = self.find(addr, 1);
+        let moves = at != NOWHERE && self.moves(addr, at);
         moves.then(|| low32(addr.wrapping_add(self.slide)))
     }
 
@@ -295,36 +298,39 @@ impl<'a> Relocate<'a> {
         let len = table.words.wrapping_mul(word_len);
         table.entries.len = len;
         table.symbols.len = self.class.pick([16, 24]);
-        let mut number = 0u32;
+        let count = size.checked_div(len).unwrap_or_default();
+        let named = named_len == 0 || named_len == len.into();
         let mut next = 0u64;
-        while named_len == 0 || named_len == len.into() {
-            if number.wrapping_mul(len) == size {
-                return Ok(());
+        'odd: {
+            if !named || count.wrapping_mul(len) != size {
+                break 'odd;
             }
-            let Some(mut entry) = table.read(Of::Entries, number) else {
-                break;
-            };
-            let [place, info, _] = &mut entry;
-            let (mut bits, mut count) = (1u64, 1u32);
-            if table.words == 1 {
-                *info = RELATIVE;
-                if *place & 1 != 0 {
-                    // A bit for each of the words behind the last place.
-                    bits = *place >> 1;
-                    count = word_len.wrapping_mul(8).wrapping_sub(1);
-                    *place = next;
+            for number in 0..count {
+                let Some(mut entry) = table.read(Of::Entries, number) else {
+                    break 'odd;
+                };
+                let [place, info, _] = &mut entry;
+                let (mut bits, mut places) = (1u64, 1u32);
+                if table.words == 1 {
+                    *info = RELATIVE;
+                    if *place & 1 != 0 {
+                        // A bit for each of the words behind the last place.
+                        bits = *place >> 1;
+                        places = word_len.wrapping_mul(8).wrapping_sub(1);
+                        *place = next;
+                    }
+                }
+                for _ in 0..places {
+                    if bits & 1 != 0 {
+                        self.apply_one(table, (number, &entry), report)?;
+                    }
+                    let [place, ..] = &mut entry;
+                    *place = place.wrapping_add(word_len.into());
+                    next = *place;
+                    bits >>= 1;
                 }
             }
-            for _ in 0..count {
-                if bits & 1 != 0 {
-                    self.apply_one(table, (number, &entry), report)?;
-                }
-                let [place, ..] = &mut entry;
-                *place = place.wrapping_add(word_len.into());
-                next = *place;
-                bits >>= 1;
-            }
-            number = number.wrapping_add(1);
+            return Ok(());
         }
         Err(report.refuse3(
             Kind::RelocationEntry,
@@ -342,7 +348,7 @@ impl<'a> Relocate<'a> {
         (number, &[place, info, addend]): (u32, &[u64; 3]),
         report: &mut impl Report,
     ) -> Outcome {
-        let (kind, symbol) = type_and_symbol(self.class, info);
+        let (kind, mut symbol) = type_and_symbol(self.class, info);
         let wrong = 'wrong: {
             let action = Action::of(self.class, kind);
             let len = action.len();
@@ -352,36 +358,34 @@ impl<'a> Relocate<'a> {
             if len == 0 {
                 return Ok(()); // or the linker applied what it kept
             }
+            if !action.contains(Action::SYMBOL) {
+                symbol = 0;
+            }
+            let mut target = 0;
+            let mut fixed = false;
+            if symbol != 0 {
+                let Some([address, section, _]) = table.read(Of::Symbols, symbol) else {
+                    break 'wrong Kind::RelocationOutside;
+                };
+                target = address;
+                fixed = section == SHN_ABS || (section | address) == 0;
+            }
             let offset = self.find(place, len.into());
             if offset == NOWHERE {
                 break 'wrong Kind::RelocationOutside;
             }
             let mut stored = [0; 8];
             copy(&mut stored, cut(table.image, offset, len));
-            let mut value = u64::from_le_bytes(stored);
-            let upper = |value| join(action.upper(low32(value)), low32(value));
-            if len == 4 {
-                value = upper(value);
-            }
+            let mut value = action.widen(u64::from_le_bytes(stored));
             let distance = action.contains(Action::DISTANCE);
-            let replaces = table.words == 3 && !distance;
-            if replaces {
-                value = addend;
+            if table.words == 3 && !distance {
+                value = target.wrapping_add(addend);
             }
-            // Without a symbol, the address that is there counts.
-            let mut target = value;
-            if distance {
-                target = target.wrapping_add(place);
-            }
-            let mut fixed = false;
-            if action.contains(Action::SYMBOL) && symbol != 0 {
-                let Some([address, section, _]) = table.read(Of::Symbols, symbol) else {
-                    break 'wrong Kind::RelocationOutside;
-                };
-                target = address;
-                fixed = section == SHN_ABS || (section | address) == 0;
-                if replaces {
-                    value = value.wrapping_add(address);
+            if symbol == 0 {
+                // The address that is there counts.
+                target = value;
+                if distance {
+                    target = target.wrapping_add(place);
                 }
             }
             if !fixed {
@@ -401,7 +405,7 @@ impl<'a> Relocate<'a> {
             if distance && self.moves(place, offset) {
                 value = value.wrapping_sub(self.slide);
             }
-            if !action.contains(Action::FITS) || upper(value) == value {
+            if action.fits(value) {
                 copy(cut(table.image, offset, len), &value.to_le_bytes());
                 return Ok(());
             }

@@ -55,13 +55,13 @@ bitflags! {
     pub struct Action: u8 {
         /// The type is known.
         const KNOWN = 1;
-        /// The result must be a number of 32 bits.
-        const FITS = 2;
+        /// The result must be a number of 32 bits without a sign.
+        const SHORT_UNSIGNED = 2;
         /// Four bytes change.
         const SHORT = 4;
         /// Eight bytes change.
         const LONG = 8;
-        /// A number with a sign changes.
+        /// A number of 32 bits with a sign changes.
         const SIGNED = 16;
         /// A distance from the place itself changes.
         const DISTANCE = 32;
@@ -86,11 +86,11 @@ const ACTIONS_64: [u8; 25] = {
     let mut actions = [0; 25];
     actions[0] = 1; // R_X86_64_NONE
     actions[1] = 1 | 8 | 64; // R_X86_64_64
-    actions[2] = 1 | 2 | 4 | 16 | 32 | 64; // R_X86_64_PC32
+    actions[2] = 1 | 4 | 16 | 32 | 64; // R_X86_64_PC32
     actions[4] = actions[2]; // R_X86_64_PLT32
     actions[8] = 1 | 8; // R_X86_64_RELATIVE
     actions[10] = 1 | 2 | 4 | 64; // R_X86_64_32
-    actions[11] = 1 | 2 | 4 | 16 | 64; // R_X86_64_32S
+    actions[11] = 1 | 4 | 16 | 64; // R_X86_64_32S
     actions[24] = 1 | 8 | 32 | 64; // R_X86_64_PC64
     actions
 };
@@ -109,13 +109,19 @@ impl Action {
         (self & (Self::SHORT | Self::LONG)).bits().into()
     }
 
-    /// The upper half of a number whose lower half this is.
+    /// Extends the sign of a number of 32 bits if it has one.
     #[must_use]
-    pub fn upper(self, low: u32) -> u32 {
-        if self.contains(Self::SIGNED) && low.cast_signed() < 0 {
-            u32::MAX
+    pub fn widen(self, value: u64) -> u64 {
+        if self.contains(Self::SIGNED) {
+            i64::from(low32(value).cast_signed()).cast_unsigned()
         } else {
-            0
+            value
         }
+    }
+
+    /// Tells whether the bytes that change can hold a number.
+    #[must_use]
+    pub fn fits(self, value: u64) -> bool {
+        self.widen(value) == value && !(self.contains(Self::SHORT_UNSIGNED) && value >> 32 != 0)
     }
 }
