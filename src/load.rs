@@ -22,34 +22,42 @@ pub(crate) struct Load<'a, P: Platform> {
     pub(crate) platform: &'a mut P,
     pub(crate) file: KernelFile<P>,
     pub(crate) session: Session<P>,
+    /// An image that may be moved is relocated.
+    relocate: bool,
 }
 
-/// Loads the kernel that the arguments name and returns it ready to start.
+/// Loads the kernel that the arguments name and hands it over, ready to start, to
+/// `keep`: a session is long, and so moved once.
 ///
 /// Whatever was loaded before is gone, even if this fails.
 ///
 /// # Errors
 ///
 /// Everything that can be wrong with a kernel; see [`Kind`].
-pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<P>> {
+pub fn kernel<P: Platform, T>(
+    platform: &mut P,
+    args: &P::Args,
+    keep: impl FnOnce(Session<P>) -> Outcome<T>,
+) -> Outcome<T> {
     platform.unset_loader();
     let mut relocate = true;
-    let mut name = 0usize;
-    let mut path = named(platform, args, name)?;
-    while path.to_bytes().starts_with(b"--") {
-        if path != c"--no-elf-relocs" {
-            platform.name(path);
+    let mut words = 0usize;
+    let path = loop {
+        let word = named(platform, args, words)?;
+        words = words.wrapping_add(1); // there are not as many
+        if !word.to_bytes().starts_with(b"--") {
+            break word;
+        }
+        if word != c"--no-elf-relocs" {
+            platform.name(word);
             return Err(platform.refuse(Kind::UnknownOption));
         }
         relocate = false;
-        name = name.saturating_add(1);
-        path = named(platform, args, name)?;
-    }
+    };
     let file = platform.open(path, FileKind::Kernel)?;
-    let command_line = platform.command_line(args, name.saturating_add(1), CommandLine::Kernel)?;
+    let command_line = platform.command_line(args, words, CommandLine::Kernel)?;
     let file = KernelFile::new(platform, file)?;
-    let mut params = read_params(platform, &file)?;
-    params.relocate = relocate;
+    let params = read_params(platform, &file)?;
     let memory = Memory::new(platform, &params)?;
     let kernel = Kernel {
         params,
@@ -63,6 +71,7 @@ pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<
         platform,
         file,
         session: Session { kernel, memory },
+        relocate,
     };
     if load.session.kernel.params.address.is_some() {
         load.flat()?;
@@ -71,7 +80,7 @@ pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args) -> Outcome<Session<
     }
     load.choose_console()?;
     load.session.kernel.boot_device = load.platform.boot_device()?;
-    Ok(load.session)
+    keep(load.session)
 }
 
 #[inline(never)] // keeps the caller's stack frame small
@@ -118,7 +127,7 @@ impl<P: Platform> Load<'_, P> {
             ..
         } = kernel.loaded;
         let mut image = Relocate::new(programs, link_base, load_base);
-        if kernel.params.placement.is_some() && kernel.params.relocate {
+        if kernel.params.placement.is_some() && self.relocate {
             image.left = self.file.known_size().unwrap_or(end);
             image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
         }

@@ -103,8 +103,6 @@ pub struct LoadParams {
     pub address: Option<Address>,
     /// The image may be moved.
     pub placement: Option<Placement>,
-    /// Its relocations are applied then.
-    pub relocate: bool,
     /// Physical entry before a move, if a tag names it; otherwise the ELF
     /// header does.
     pub entry: Option<u32>,
@@ -184,7 +182,6 @@ impl LoadParams {
                 bss_end,
             }),
             placement,
-            relocate: true,
             entry: entry.map(|&[entry, ..]| entry),
             keep_services: efi_entry.is_some(),
             smbios: seen.smbios,

@@ -54,10 +54,11 @@ extern "C" fn mb2_rs_unload() {
 /// Loads first and registers last, so that nothing half-done is ever
 /// registered.
 fn multiboot2(args: &Args) -> Outcome {
-    let session = load::kernel(&mut Grub, args)?;
-    global::with(|place| {
-        *place = Place::Full(session);
-        Ok(())
+    load::kernel(&mut Grub, args, |session| {
+        global::with(|place| {
+            *place = Place::Full(session);
+            Ok(())
+        })
     })?;
     // SAFETY: the callbacks that GRUB gets are the glue's own.
     unsafe { sys::mb2_grub_loader_set() };

@@ -90,7 +90,6 @@ mod tests {
             header_offset: 0,
             address: None,
             placement: None,
-            relocate: true,
             entry: None,
             keep_services: false,
             smbios: false,

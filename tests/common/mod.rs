@@ -147,7 +147,7 @@ impl Fake {
     /// The command `multiboot2`, as the module's entry function runs it.
     pub(crate) fn multiboot2(&mut self, args: &[&str]) -> Result<(), Fault> {
         let args = Args::new(args);
-        let outcome = load::kernel(self, &args).map(|session| {
+        let outcome = load::kernel(self, &args, Ok).map(|session| {
             assert!(self.loaded.is_none(), "the kernel before was not unloaded");
             self.loaded = Some(session);
         });

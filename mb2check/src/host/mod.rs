@@ -114,7 +114,7 @@ impl Host {
     /// Why the loader refuses the file.
     pub fn multiboot2(&mut self, line: &str) -> Result<Loaded, Fault> {
         self.events.borrow_mut().loading = IMAGE.to_owned();
-        let loaded = load::kernel(self, &Line::new(["kernel", line, ""]));
+        let loaded = load::kernel(self, &Line::new(["kernel", line, ""]), Ok);
         loaded.map_err(|_| self.fault())
     }
 
