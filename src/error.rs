@@ -117,7 +117,7 @@ impl Report for Kept {
 /// All texts lie in one string, each behind the letter of its class and before
 /// a NUL, in the order of the kinds: a table of pointers would be larger than
 /// the search for the n-th NUL. The letter is small when the text takes the
-/// name of the file.
+/// name of the file. The module has them [`PACKED`].
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $class:literal $text:literal;)*) => {
         /// Everything that stops a command.
@@ -138,22 +138,42 @@ macro_rules! kinds {
 }
 
 impl Kind {
-    /// The letter of the class, the text, and all texts behind it.
+    /// The letter of the class, and the text with its NUL.
+    fn row(self) -> (u8, &'static [u8]) {
+        let mut rows = TEXTS.split_inclusive(|byte| *byte == 0);
+        let row = rows.nth(self.number().into()).unwrap_or_default();
+        row.split_first()
+            .map_or((0, &[]), |(&class, text)| (class, text))
+    }
+
     #[expect(clippy::as_conversions, reason = "the discriminant")]
-    pub(crate) fn row(self) -> (u8, &'static [u8]) {
-        let mut texts = TEXTS;
-        let mut skip = self as u8;
-        while let [letter, rest @ ..] = texts
-            && skip > 0
-        {
-            texts = rest;
-            if *letter == 0 {
-                skip = skip.saturating_sub(1);
+    fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Writes the text, its NUL and some of the texts behind it, and returns the
+    /// letter of the class.
+    pub(crate) fn unpack(self, into: &mut [u8; MAX_TEXT]) -> u8 {
+        let mut at = start(self.number().wrapping_add(FIRST_TEXT));
+        let class = packed(at);
+        // Behind the fragment that is being written, else 0.
+        let mut back = 0;
+        for to in into {
+            loop {
+                at = at.wrapping_add(1); // first the class
+                *to = packed(at);
+                if *to >= FRAGMENT {
+                    back = at;
+                    at = start(*to & !FRAGMENT).wrapping_sub(1);
+                } else if *to == 0 && back != 0 {
+                    at = back;
+                    back = 0;
+                } else {
+                    break;
+                }
             }
         }
-        texts
-            .split_first()
-            .map_or((0, &[]), |(&class, text)| (class, text))
+        class
     }
 
     /// Class of the error.
@@ -174,6 +194,84 @@ impl Kind {
     pub fn names_file(self) -> bool {
         self.row().0.is_ascii_lowercase()
     }
+}
+
+/// A byte of the packed texts, 0 behind them.
+fn packed(at: usize) -> u8 {
+    PACKED.get(at).copied().unwrap_or_default()
+}
+
+/// Where the packed text or fragment with a number starts.
+#[inline(never)] // two callers
+fn start(mut number: u8) -> usize {
+    let mut at = 0usize;
+    while number > 0 {
+        number = number.wrapping_sub((packed(at) == 0).into());
+        at = at.wrapping_add(1);
+    }
+    at
+}
+
+/// Bytes of the longest text, NUL included.
+pub(crate) const MAX_TEXT: usize = 128;
+
+/// What many texts have, each with a NUL. The first one that fits is taken, so
+/// what begins like another stands before it.
+const FRAGMENTS: &[u8] = b", relocation\0section\0header\0 address \0 at 0x%llx\0\
+    \x200x%llx\00x%llx\0 bytes \0 %llu\0%s: \0s not \0 the \0 size\0 type\0end\0ent\0file\0";
+
+/// Number of the first text, behind the fragments.
+const FIRST_TEXT: u8 = 17;
+
+/// From here on a byte is the number of a fragment.
+const FRAGMENT: u8 = 0x80;
+
+/// The fragments, and the texts with a byte for each fragment.
+const PACKED: [u8; pack().1] = {
+    let (bytes, len) = pack();
+    *bytes.split_at(len).0.first_chunk().unwrap()
+};
+
+/// Packs the texts, and counts the bytes that this takes.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::large_stack_arrays,
+    reason = "runs when this is compiled"
+)]
+const fn pack() -> ([u8; FRAGMENTS.len() + TEXTS.len()], usize) {
+    let mut bytes = [0; FRAGMENTS.len() + TEXTS.len()];
+    let mut len = 0;
+    while len < FRAGMENTS.len() {
+        bytes[len] = FRAGMENTS[len];
+        len += 1;
+    }
+    let mut at = 0;
+    while at < TEXTS.len() {
+        bytes[len] = TEXTS[at];
+        let mut step = 1;
+        let (mut start, mut number) = (0, FRAGMENT);
+        while start < FRAGMENTS.len() && step == 1 {
+            let mut same = 0;
+            while FRAGMENTS[start + same] != 0 && FRAGMENTS[start + same] == TEXTS[at + same] {
+                same += 1;
+            }
+            let whole = FRAGMENTS[start + same] == 0;
+            if whole {
+                bytes[len] = number;
+                step = same;
+            }
+            while FRAGMENTS[start] != 0 {
+                start += 1;
+            }
+            start += 1;
+            number += 1;
+        }
+        at += step;
+        len += 1;
+    }
+    (bytes, len)
 }
 
 impl Code {
@@ -293,6 +391,19 @@ mod tests {
             let text = kind.text().to_str().unwrap();
             assert_eq!(kind.names_file(), text.contains("%s"), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn texts_are_unpacked_as_they_were_packed() {
+        for kind in Kind::ALL {
+            let mut into = [0xff; MAX_TEXT];
+            let class = kind.unpack(&mut into);
+            let text = CStr::from_bytes_until_nul(&into).unwrap();
+            assert_eq!((class, text), (kind.row().0, kind.text()), "{kind:?}");
+        }
+        let fragments = FRAGMENTS.iter().filter(|&&byte| byte == 0);
+        assert_eq!(fragments.count(), usize::from(FIRST_TEXT));
+        assert!(PACKED.len() * 3 < TEXTS.len() * 2 + FRAGMENTS.len() * 3);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::grub::Grub;
 use super::{global, sys};
-use crate::error::{Code, Failed, Kind, Numbers, Outcome, Report};
+use crate::error::{Code, Failed, Kind, MAX_TEXT, Numbers, Outcome, Report};
 use core::ffi::CStr;
 use core::ptr;
 
@@ -53,7 +53,8 @@ impl Report for Grub {
     #[doc(alias = "grub_error")]
     #[inline(never)] // many callers, none of them hurried
     fn report(&mut self, kind: Kind, numbers: &Numbers) -> Failed {
-        let (letter, text) = kind.row();
+        let mut text = [0; MAX_TEXT];
+        let letter = kind.unpack(&mut text);
         let code = usize::from(letter & 0x1f);
         let code = CODES.get(code).copied().unwrap_or_default();
         let name = match global::name() {

@@ -86,7 +86,7 @@ impl Width<'_> {
             let size = self.get(at, [20, 40]);
             match number(self.file, at, 4) {
                 1 if size > 0 => out.parts.push([virt, size, phys - self.m.place[0]]),
-                2 => dynamic = Some([virt, size]),
+                2 if size > 0 => dynamic = Some([virt, size]),
                 _ => {}
             }
         }
@@ -213,7 +213,7 @@ impl Width<'_> {
         let len = self.bytes(&out.image, at).len() as N;
         let stride = words * self.word;
         only_if(
-            len.is_multiple_of(stride) && (entry == 0 || entry == stride) && out.parts.len() <= 256,
+            len.is_multiple_of(stride) && (entry == 0 || entry == stride) && self.m.programs[1] <= 256,
         )?;
         out.budget = out.budget.checked_sub(len)?;
         out.applied = true;
@@ -280,8 +280,8 @@ impl Width<'_> {
             value = number(table, index * size + at, self.word);
             let section = number(table, index * size + section, 2);
             (target, fixed) = (value, section == 0xfff1 || section + value == 0);
-        } else if distance && addend.is_none() {
-            target += place;
+        } else if distance {
+            target = stored + place;
         }
         target %= if wide { TOP } else { 1 << 32 };
         let all = |moves: bool| {
