@@ -26,14 +26,17 @@ struct Tail {
 }
 
 impl Tail {
-    /// The address of a section that lies in the tail, if it may stay there.
-    fn address(&self, section: &SectionPart) -> Option<u32> {
+    /// The address of a section that lies in the tail if it may stay there, else
+    /// 0.
+    fn address(&self, section: &SectionPart) -> u32 {
         let (offset, size) = section.range;
-        let inside = offset.checked_sub(self.start)?;
-        let room = self.end.checked_sub(offset)?;
-        let address = self.address.saturating_add(inside);
-        let aligned = align_down(address, section.align) == address;
-        (size <= room && aligned).then_some(address)
+        // It is in the file, so its end is below 4 GiB.
+        let inside = offset >= self.start && offset.wrapping_add(size) <= self.end;
+        let address = self.address.wrapping_add(offset.wrapping_sub(self.start));
+        if !inside || align_down(address, section.align) != address {
+            return 0;
+        }
+        address
     }
 }
 
@@ -56,18 +59,17 @@ impl<P: Platform> Load<'_, P> {
         }
         for number in 0..table.count {
             let section = Section::parse(class, elf::entry(table, &headers, number));
-            let moved = image.moved(&section);
-            let address = if section.needs_loading() {
+            let mut address = image.moved(&section);
+            if section.needs_loading() {
                 let part = elf::check_section(&section, number, self.file.size(), self.platform)?;
-                match tail.address(&part) {
-                    Some(address) => address,
-                    None => self.section(&part)?,
+                address = tail.address(&part);
+                if address == 0 {
+                    address = self.section(&part)?;
                 }
-            } else if let Some(address) = moved {
-                address
-            } else {
+            }
+            if address == 0 {
                 continue;
-            };
+            }
             let start = index(number.wrapping_mul(table.entry_size));
             Section::set_addr(
                 class,

@@ -183,15 +183,17 @@ impl<'a> Relocate<'a> {
         self.wanted && len == 0
     }
 
-    /// Where a section of the image lies now, if it has moved.
-    pub fn moved(&self, section: &Section) -> Option<u32> {
+    /// Where a section of the image lies now if it has moved, else 0.
+    pub fn moved(&self, section: &Section) -> u32 {
         let addr = section.addr();
         if !self.applied || section.flags() & SHF_ALLOC == 0 {
-            return None;
+            return 0;
         }
         let at = self.find(addr, 1);
-        let moves = at != NOWHERE && self.moves(addr, at);
-        moves.then(|| low32(addr.wrapping_add(self.slide)))
+        if at == NOWHERE || !self.moves(addr, at) {
+            return 0;
+        }
+        low32(addr.wrapping_add(self.slide))
     }
 
     /// Where in the image a range of virtual addresses starts that lies in one

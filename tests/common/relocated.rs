@@ -213,7 +213,9 @@ impl Width<'_> {
         let len = self.bytes(&out.image, at).len() as N;
         let stride = words * self.word;
         only_if(
-            len.is_multiple_of(stride) && (entry == 0 || entry == stride) && self.m.programs[1] <= 256,
+            len.is_multiple_of(stride)
+                && (entry == 0 || entry == stride)
+                && self.m.programs[1] <= 256,
         )?;
         out.budget = out.budget.checked_sub(len)?;
         out.applied = true;
