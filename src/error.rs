@@ -153,7 +153,7 @@ impl Kind {
 
     /// Writes the text, its NUL and some of the texts behind it, and returns the
     /// letter of the class.
-    pub(crate) fn unpack(self, into: &mut [u8; MAX_TEXT]) -> u8 {
+    pub fn unpack(self, into: &mut [u8; MAX_TEXT]) -> u8 {
         let mut at = start(self.number().wrapping_add(FIRST_TEXT));
         let class = packed(at);
         // Behind the fragment that is being written, else 0.
@@ -197,8 +197,8 @@ impl Kind {
 }
 
 /// A byte of the packed texts, 0 behind them.
-fn packed(at: usize) -> u8 {
-    PACKED.get(at).copied().unwrap_or_default()
+fn packed(index: usize) -> u8 {
+    PACKED.get(index).copied().unwrap_or_default()
 }
 
 /// Where the packed text or fragment with a number starts.
@@ -213,12 +213,30 @@ fn start(mut number: u8) -> usize {
 }
 
 /// Bytes of the longest text, NUL included.
-pub(crate) const MAX_TEXT: usize = 128;
+pub const MAX_TEXT: usize = 128;
 
 /// What many texts have, each with a NUL. The first one that fits is taken, so
 /// what begins like another stands before it.
-const FRAGMENTS: &[u8] = b", relocation\0section\0header\0 address \0 at 0x%llx\0\
-    \x200x%llx\00x%llx\0 bytes \0 %llu\0%s: \0s not \0 the \0 size\0 type\0end\0ent\0file\0";
+const FRAGMENTS: &[u8] = concat!(
+    ", relocation\0",
+    "section\0",
+    "header\0",
+    " address \0",
+    " at 0x%llx\0",
+    " 0x%llx\0",
+    "0x%llx\0",
+    " bytes \0",
+    " %llu\0",
+    "%s: \0",
+    "s not \0",
+    " the \0",
+    " size\0",
+    " type\0",
+    "end\0",
+    "ent\0",
+    "file\0",
+)
+.as_bytes();
 
 /// Number of the first text, behind the fragments.
 const FIRST_TEXT: u8 = 17;
@@ -227,6 +245,10 @@ const FIRST_TEXT: u8 = 17;
 const FRAGMENT: u8 = 0x80;
 
 /// The fragments, and the texts with a byte for each fragment.
+#[expect(
+    clippy::large_const_arrays,
+    reason = "a second static is against the rules"
+)]
 const PACKED: [u8; pack().1] = {
     let (bytes, len) = pack();
     *bytes.split_at(len).0.first_chunk().unwrap()
@@ -235,7 +257,6 @@ const PACKED: [u8; pack().1] = {
 /// Packs the texts, and counts the bytes that this takes.
 #[expect(
     clippy::arithmetic_side_effects,
-    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::large_stack_arrays,
     reason = "runs when this is compiled"

@@ -116,6 +116,7 @@ impl Programs<'_> {
 
     /// The physical address, before any move, of a range of virtual addresses:
     /// the first loaded segment that has all of it decides.
+    #[must_use]
     #[inline(never)] // one copy of the 64-bit arithmetic
     pub fn find(&self, vaddr: u64, len: u64) -> Option<u32> {
         for index in 0..self.file.programs.count {

@@ -11,7 +11,8 @@ use crate::table::copy;
 use crate::units::{index, low32};
 use crate::wire::elf::{Class, PT_LOAD, Section, read};
 use crate::wire::relocation::{
-    Action, PT_DYNAMIC, RELATIVE, SHF_ALLOC, SHN_ABS, SYMBOL, WORDS, type_and_symbol,
+    Action, DT_FLAGS_1, DT_JMPREL, DT_PLTREL, DT_RELA, DT_SYMTAB, PIE, PT_DYNAMIC, RELATIVE,
+    SHF_ALLOC, SHN_ABS, SYMBOL, TABLES, WORDS, type_and_symbol,
 };
 
 /// The bytes of a range, offset and size, as far as they are there.
@@ -98,27 +99,8 @@ impl Relocations<'_> {
     }
 }
 
-/// Tags of the dynamic section (ELF, 2-11; the last is newer).
-const DT_SYMTAB: u32 = 6;
-const DT_RELA: u64 = 7;
-const DT_PLTREL: u32 = 20;
-const DT_JMPREL: u32 = 23;
-const DT_FLAGS_1: u32 = 0x6fff_fffb;
-
-/// Tags of a table's address, its size and an entry's size, and words of an
-/// entry: `DT_REL`, `DT_RELA`, `DT_JMPREL`, `DT_RELR`.
-const TABLES: [[u8; 4]; 4] = [
-    [17, 18, 19, 2],
-    [7, 8, 9, 3],
-    [23, 2, 0, 2],
-    [36, 35, 37, 1],
-];
-
 /// No offset in an image: it would be 4 GiB long.
 const NOWHERE: u32 = u32::MAX;
-
-/// Flag of a program that is linked to lie anywhere (GNU, `DF_1_PIE`).
-const PIE: u64 = 0x0800_0000;
 
 /// An image that relocations are applied to.
 pub struct Relocate<'a> {
@@ -147,6 +129,7 @@ pub struct Relocate<'a> {
 impl<'a> Relocate<'a> {
     /// Reads the segments of an image that was linked to `link_base` and now
     /// starts at `load_base`.
+    #[must_use]
     #[inline(never)] // keeps the caller's stack frame small
     pub fn new(programs: Programs<'a>, link_base: u32, load_base: u32) -> Self {
         let mut this = Self {
@@ -178,12 +161,14 @@ impl<'a> Relocate<'a> {
 
     /// Tells whether the relocations that the linker kept are to be applied:
     /// there is no other source.
+    #[must_use]
     pub fn wants_kept(&self) -> bool {
         let (_, len) = self.dynamic;
         self.wanted && len == 0
     }
 
     /// Where a section of the image lies now if it has moved, else 0.
+    #[must_use]
     pub fn moved(&self, section: &Section) -> u32 {
         let addr = section.addr();
         if !self.applied || section.flags() & SHF_ALLOC == 0 {
@@ -353,7 +338,7 @@ impl<'a> Relocate<'a> {
         let (kind, mut symbol) = type_and_symbol(self.class, info);
         let wrong = 'wrong: {
             let action = Action::of(self.class, kind);
-            let len = action.len();
+            let len = action.width();
             if action.is_empty() && !(self.slide == 0 && table.beside.is_some()) {
                 break 'wrong Kind::RelocationType;
             }

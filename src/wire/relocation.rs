@@ -32,6 +32,33 @@ pub const SHN_ABS: u64 = 0xfff1;
 /// `R_386_RELATIVE` and `R_X86_64_RELATIVE`).
 pub const RELATIVE: u64 = 8;
 
+/// Table of symbols (ELF, `DT_SYMTAB`).
+pub const DT_SYMTAB: u32 = 6;
+
+/// Table of relocations with addends (ELF, `DT_RELA`).
+pub const DT_RELA: u64 = 7;
+
+/// Kind of the relocations for procedures (ELF, `DT_PLTREL`).
+pub const DT_PLTREL: u32 = 20;
+
+/// Relocations for procedures (ELF, `DT_JMPREL`).
+pub const DT_JMPREL: u32 = 23;
+
+/// Flags of the program (GNU, `DT_FLAGS_1`).
+pub const DT_FLAGS_1: u32 = 0x6fff_fffb;
+
+/// Tags of a table's address, its size and an entry's size, and words of an
+/// entry: `DT_REL`, `DT_RELA`, `DT_JMPREL`, `DT_RELR` (ELF, 2-11).
+pub const TABLES: [[u8; 4]; 4] = [
+    [17, 18, 19, 2],
+    [7, 8, 9, 3],
+    [23, 2, 0, 2],
+    [36, 35, 37, 1],
+];
+
+/// Flag of a program that is linked to lie anywhere (GNU, `DF_1_PIE`).
+pub const PIE: u64 = 0x0800_0000;
+
 /// A record of words, such as a relocation: place, type and symbol, addend
 /// (ELF, 1-21).
 pub const WORDS: [Field; 3] = [[(0, 4), (0, 8)], [(4, 4), (8, 8)], [(8, 4), (16, 8)]];
@@ -105,7 +132,7 @@ impl Action {
 
     /// Bytes that change.
     #[must_use]
-    pub fn len(self) -> u32 {
+    pub fn width(self) -> u32 {
         (self & (Self::SHORT | Self::LONG)).bits().into()
     }
 
