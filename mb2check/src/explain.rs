@@ -265,6 +265,17 @@ fn of_elf(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> {
             facts.section(a, 32, 48),
             "a power of two below 4 GiB, or 0".to_owned(),
         ),
+        Kind::RelocationTable => (None, "all its bytes in one segment".to_owned()),
+        Kind::RelocationEntry => (
+            None,
+            "whole entries, as long as the class has them".to_owned(),
+        ),
+        Kind::RelocationType => (
+            None,
+            "a type that moves an address or a distance, or none".to_owned(),
+        ),
+        Kind::RelocationOutside => (None, "place, symbol and target in a segment".to_owned()),
+        Kind::RelocationFit => (None, "a result of 32 bits, with its sign".to_owned()),
         _ => return None,
     })
 }

@@ -232,6 +232,7 @@ fn every_reason_is_explained() {
     let others = [
         Kind::Busy,
         Kind::Unexplained,
+        Kind::UnknownOption,
         Kind::NoFileName,
         Kind::NoKernel,
         Kind::UnknownSize,
