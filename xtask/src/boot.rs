@@ -108,16 +108,11 @@ fn make_iso(args: &BootArgs, maker: &Maker, iso: &Path) -> Result<()> {
         files.push((name, read(path)?));
     }
     if args.image.is_none() && args.module.is_empty() {
-        // Xen wants a first module before it looks at anything else.
         config += "module2 /module0\n";
-        files.push(("module0".to_owned(), b"no kernel for dom0\n".to_vec()));
+        files.push(("module0".to_owned(), xen::MODULE.to_vec()));
     }
     config += "boot\n";
-    let files: Vec<(&str, &[u8])> = files
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-        .collect();
-    iso::build(maker, &config, &files, iso)
+    iso::build(maker, &config, &iso::borrowed(&files), iso)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

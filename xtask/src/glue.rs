@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cmd::{run, system};
+use crate::cmd::run;
 use crate::platform::Cpu;
 use crate::root;
 use crate::tree::Tree;
@@ -70,12 +70,8 @@ pub(crate) fn compile_one(
 ) -> Result<PathBuf> {
     let name = source.file_name().context("a source has a name")?;
     let object = work.join(Path::new(name).with_extension("o"));
-    let mut words = tree.cc.split_whitespace();
-    let mut cc = system(words.next().context("the tree names no compiler")?);
-    cc.args(words)
-        .args(&tree.cppflags)
-        .args(&tree.cflags)
-        .args(["-Werror", "-ffreestanding"])
+    let mut cc = tree.flags.compiler()?;
+    cc.args(["-Werror", "-ffreestanding"])
         .args(["-ffunction-sections", "-fdata-sections"])
         .args(tree.own_includes())
         .args(flags)

@@ -117,6 +117,14 @@ pub(crate) fn copy_modules(from: &Path, to: &Path, other: Option<&Path>) -> Resu
     Ok(())
 }
 
+/// Names and contents as the functions here take them.
+pub(crate) fn borrowed(files: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
+    let files = files.iter();
+    files
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect()
+}
+
 /// Makes a folder that holds nothing but these files.
 ///
 /// # Errors

@@ -71,14 +71,10 @@ struct Guest {
 
 impl Guest {
     fn xen() -> Result<Self> {
-        let load = format!("multiboot2 /xen {}", xen::CMDLINE);
         Ok(Self {
             name: "xen".to_owned(),
-            script: vec![load, "module2 /module".to_owned(), "boot".to_owned()],
-            files: vec![
-                ("xen".to_owned(), fs::read(xen::image()?)?),
-                ("module".to_owned(), b"no kernel for dom0\n".to_vec()),
-            ],
+            script: xen::script(),
+            files: xen::files()?,
             variant: None,
         })
     }
@@ -103,11 +99,6 @@ impl Guest {
 
     /// Boots it under one of the two modules.
     fn boot(&self, place: &Place, flavour: Flavour) -> Result<Outcome> {
-        let files: Vec<(&str, &[u8])> = self
-            .files
-            .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-            .collect();
         let mut config = iso::prologue(place.platform);
         for line in &self.script {
             if line == "boot" {
@@ -116,7 +107,12 @@ impl Guest {
             config += &format!("{line}\n");
         }
         let iso = iso_path(place, &format!("nx-{}", self.name), flavour);
-        iso::build(&Maker::of(place, flavour)?, &config, &files, &iso)?;
+        iso::build(
+            &Maker::of(place, flavour)?,
+            &config,
+            &iso::borrowed(&self.files),
+            &iso,
+        )?;
         let transcript = iso.with_extension("txt");
         let machine = Machine {
             firmware: firmware::strict_nx(place.platform)?,
@@ -150,7 +146,7 @@ fn compare(place: &Place, guest: &Guest) -> Result<Passed> {
     }
     match &guest.variant {
         Some(variant) => kernel_verdict(variant, place, &ours),
-        None => xen_verdict(&ours),
+        None => xen_verdict(place, &ours),
     }
 }
 
@@ -168,20 +164,14 @@ fn kernel_verdict(variant: &Variant, place: &Place, ours: &Outcome) -> Result<Pa
 }
 
 /// Says how far Xen has come.
-fn xen_verdict(ours: &Outcome) -> Result<Passed> {
+fn xen_verdict(place: &Place, ours: &Outcome) -> Result<Passed> {
     let mut watch = xen::Watch::default();
     for line in ours.transcript.lines() {
         if watch.line(line) == Next::Stop {
             break;
         }
     }
-    if watch.refused {
-        return Ok(Passed::with("Xen runs and refuses 32-bit UEFI"));
-    }
-    let base = watch
-        .verdict()
-        .map_err(|error| error.context(tail(&ours.transcript)))?;
-    Ok(Passed::with(format!("load base {base:#x}")))
+    watch.passed(place.platform, &ours.transcript)
 }
 
 /// Where the firmware has stopped a program: the distances of instruction and memory from the

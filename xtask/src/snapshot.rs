@@ -29,7 +29,7 @@ const READY: &str = "mb2t ready";
 
 /// What GRUB does after the commands of a test, if they have not started a kernel: the machine
 /// must not wait for somebody at the keyboard. QEMU ends with the code 7.
-const GIVE_UP: &str = "echo mb2t no kernel was started\noutb 0xf4 0x3\n";
+pub(crate) const GIVE_UP: &str = "echo mb2t no kernel was started\noutb 0xf4 0x3\n";
 
 /// The time for an ordinary test after GRUB was woken. It needs a second.
 pub(crate) const WARM_LIMIT: Duration = Duration::from_secs(60);

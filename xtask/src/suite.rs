@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
@@ -91,18 +91,12 @@ fn xen_job(place: &Place) -> Job {
 
 fn boot_xen(place: &Place) -> Result<Passed> {
     let platform = place.platform;
-    let image = xen::image()?;
-    let bytes = std::fs::read(&image)?;
     let iso = iso_path(place, "xen", Flavour::Ours);
-    let config = format!(
-        "{}multiboot2 /xen {}\nmodule2 /module\nboot\n",
-        iso::prologue(platform),
-        xen::CMDLINE
-    );
+    let config = format!("{}{}\n", iso::prologue(platform), xen::script().join("\n"));
     iso::build(
         &Maker::of(place, Flavour::Ours)?,
         &config,
-        &[("xen", &bytes), ("module", b"no kernel for dom0\n")],
+        &iso::borrowed(&xen::files()?),
         &iso,
     )?;
     let machine = Machine {
@@ -111,19 +105,7 @@ fn boot_xen(place: &Place) -> Result<Passed> {
     };
     let mut watch = xen::Watch::default();
     let outcome = machine.run(LIMIT, |line| watch.line(line))?;
-    if platform == Platform::I386Efi && watch.refused {
-        // No loader can do better here: these are Xen's own words, so it was entered.
-        return Ok(Passed::with("Xen runs and refuses 32-bit UEFI"));
-    }
-    let verdict = watch.verdict().map_err(|error| {
-        anyhow!(
-            "{}\n{:?}: {error:#}",
-            tail(&outcome.transcript),
-            outcome.end
-        )
-    });
-    let base = verdict?;
-    Ok(Passed::with(format!("load base {base:#x}")))
+    watch.passed(platform, &outcome.transcript)
 }
 
 /// The end of a transcript, for a failure.

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -19,12 +20,8 @@ pub(crate) struct Tree {
     pub(crate) source: PathBuf,
     /// Build folder: `config.h` and the links to the headers of processor and machine.
     pub(crate) build: PathBuf,
-    /// The compiler for modules.
-    pub(crate) cc: String,
-    /// Preprocessor flags for modules; every include path is absolute.
-    pub(crate) cppflags: Vec<String>,
-    /// Compiler flags for modules.
-    pub(crate) cflags: Vec<String>,
+    /// What modules are compiled with.
+    pub(crate) flags: Flags,
 }
 
 /// Returns GRUB's source folder, with its build system made; fetches it when needed.
@@ -151,18 +148,11 @@ pub(crate) fn autogen(source: &Path, log: &Path) -> Result<()> {
 impl Tree {
     /// Asks a configured tree for its flags.
     fn open(platform: Platform, source: PathBuf, build: PathBuf) -> Result<Self> {
-        let Flags {
-            cc,
-            cppflags,
-            cflags,
-        } = Flags::of(&source, &build)?;
         Ok(Self {
             platform,
+            flags: Flags::of(&source, &build)?,
             source,
             build,
-            cc,
-            cppflags,
-            cflags,
         })
     }
 
@@ -177,7 +167,7 @@ impl Tree {
     /// Flags for reading the tree's headers with libclang: no warnings, clang's own `stddef.h`.
     pub(crate) fn clang_flags(&self) -> String {
         let mut words = vec![format!("--target={}", self.platform.cpu().clang_target())];
-        words.extend(for_clang(&self.cppflags));
+        words.extend(for_clang(&self.flags.cppflags));
         words.extend(self.own_includes());
         words.push("-DGRUB_FILE=\"wrapper.h\"".to_owned());
         words.join(" ")
@@ -186,12 +176,10 @@ impl Tree {
 
 /// What a configured tree compiles modules with.
 pub(crate) struct Flags {
-    /// The compiler.
-    pub(crate) cc: String,
+    cc: String,
     /// Preprocessor flags; every include path is absolute.
     pub(crate) cppflags: Vec<String>,
-    /// Compiler flags.
-    pub(crate) cflags: Vec<String>,
+    cflags: Vec<String>,
 }
 
 impl Flags {
@@ -225,6 +213,18 @@ impl Flags {
             cppflags: absolute(cppflags, source, build),
             cflags: absolute(cflags, source, build),
         })
+    }
+
+    /// Starts a call of the compiler.
+    ///
+    /// # Errors
+    ///
+    /// If the tree names none.
+    pub(crate) fn compiler(&self) -> Result<Command> {
+        let mut words = self.cc.split_whitespace();
+        let mut cc = system(words.next().context("the tree names no compiler")?);
+        cc.args(words).args(&self.cppflags).args(&self.cflags);
+        Ok(cc)
     }
 }
 

@@ -148,15 +148,10 @@ fn boot(variant: &Variant, flavour: Flavour, snapshot: &Snapshot) -> Result<qemu
     let place = snapshot.place();
     let disk = iso_path(place, &variant.name, flavour).with_extension("img");
     let module = iso::folder_of(place, flavour).join("multiboot2.mod");
-    let files: Vec<(&str, &[u8])> = variant
-        .files
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-        .collect();
     let outcome = snapshot.go_on(&Test {
         module: &module,
         script: &variant.script,
-        files: &files,
+        files: &iso::borrowed(&variant.files),
         disk: &disk,
         options: &[],
         limit: snapshot::WARM_LIMIT,

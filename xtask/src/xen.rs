@@ -7,11 +7,17 @@ use anyhow::{Context, Result};
 
 use crate::apt;
 use crate::cmd::{output, system};
+use crate::job::Passed;
+use crate::platform::Platform;
 use crate::qemu::Next;
+use crate::suite::tail;
 use crate::{iso, packages};
 
 /// The command line that makes Xen talk on the serial port.
 pub(crate) const CMDLINE: &str = "console=com1 com1=115200,8n1";
+
+/// The first module, which Xen wants before it looks at anything else.
+pub(crate) const MODULE: &[u8] = b"no kernel for dom0\n";
 
 /// What Xen says on 32-bit UEFI before it stops for ever, without an end of the line.
 pub(crate) const REFUSAL: &str = "EFI IA-32 platforms are not supported!";
@@ -29,6 +35,24 @@ pub(crate) fn image() -> Result<PathBuf> {
     apt::boot_file(&package, "xen", |name| {
         name.starts_with("xen-") && name.ends_with(".gz")
     })
+}
+
+/// GRUB's commands that start Xen from [`files`].
+pub(crate) fn script() -> Vec<String> {
+    let load = format!("multiboot2 /xen {CMDLINE}");
+    vec![load, "module2 /module".to_owned(), "boot".to_owned()]
+}
+
+/// The files that [`script`] names.
+///
+/// # Errors
+///
+/// If Xen cannot be had.
+pub(crate) fn files() -> Result<Vec<(String, Vec<u8>)>> {
+    Ok(vec![
+        ("xen".to_owned(), std::fs::read(image()?)?),
+        ("module".to_owned(), MODULE.to_vec()),
+    ])
 }
 
 /// Names the newest package with Xen for PCs that apt knows.
@@ -98,6 +122,20 @@ impl Watch {
         } else {
             Next::Continue
         }
+    }
+
+    /// The verdict on a test, with the transcript's end where Xen has not started.
+    ///
+    /// # Errors
+    ///
+    /// What is missing or wrong.
+    pub(crate) fn passed(&self, platform: Platform, transcript: &str) -> Result<Passed> {
+        if platform == Platform::I386Efi && self.refused {
+            // No loader can do better here: these are Xen's own words, so it was entered.
+            return Ok(Passed::with("Xen runs and refuses 32-bit UEFI"));
+        }
+        let base = self.verdict().with_context(|| tail(transcript))?;
+        Ok(Passed::with(format!("load base {base:#x}")))
     }
 
     /// The verdict.

@@ -179,7 +179,7 @@ impl Build {
     /// The tree's flags without those that hide the C library.
     fn preprocessor(&self) -> Vec<&str> {
         let mut kept = Vec::new();
-        let mut flags = self.tree.cppflags.iter();
+        let mut flags = self.tree.flags.cppflags.iter();
         while let Some(flag) = flags.next() {
             match flag.as_str() {
                 "-nostdinc" => {}

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use mb2_testkit::variants::{Setting, Variant};
 
 use super::machine::{Bench, Guest};
@@ -13,9 +13,8 @@ use crate::iso::Flavour;
 use crate::job::Passed;
 use crate::platform::Platform;
 use crate::qemu::{Machine, Next};
-use crate::suite::tail;
 use crate::test::LIMIT;
-use crate::{variants, xen};
+use crate::{iso, variants, xen};
 
 /// The kernels that are booted, on the platforms that they are for: a fixed image, one that is
 /// moved, modules, all boot information, and the entry beside UEFI's boot services.
@@ -46,13 +45,10 @@ pub(super) fn kernel(bench: &Bench, variant: &Variant) -> Result<Passed> {
         variants::in_kit(platform(bench.build.target.start())),
     )?;
     variants::weigh(variant, setting, |flavour| {
-        let files = variant.files.iter();
         let guest = Guest {
             name: &variant.name,
             script: variant.script.clone(),
-            files: files
-                .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-                .collect(),
+            files: iso::borrowed(&variant.files),
         };
         let machine = bench.machine(flavour, &guest)?;
         let outcome = machine.run(LIMIT, |_| Next::Continue)?;
@@ -82,25 +78,15 @@ pub(super) fn standalone(bench: &Bench) -> Result<Passed> {
 }
 
 fn xen_in(bench: &Bench, machine: impl Fn(&Guest<'_>) -> Result<Machine>) -> Result<Passed> {
-    let image = fs::read(xen::image()?)?;
+    let files = xen::files()?;
     let guest = Guest {
         name: "xen",
-        script: vec![
-            format!("multiboot2 /xen {}", xen::CMDLINE),
-            "module2 /module".to_owned(),
-            "boot".to_owned(),
-        ],
-        files: vec![("xen", &image), ("module", b"no kernel for dom0\n")],
+        script: xen::script(),
+        files: iso::borrowed(&files),
     };
     let mut machine = machine(&guest)?;
     machine.stop_at = Some(xen::REFUSAL);
     let mut watch = xen::Watch::default();
     let outcome = machine.run(LIMIT, |line| watch.line(line))?;
-    if bench.build.target.start() == Start::Firmware(Platform::I386Efi) && watch.refused {
-        return Ok(Passed::with("Xen runs and refuses 32-bit UEFI"));
-    }
-    let base = watch
-        .verdict()
-        .map_err(|error| anyhow!("{}\n{error:#}", tail(&outcome.transcript)))?;
-    Ok(Passed::with(format!("load base {base:#x}")))
+    watch.passed(platform(bench.build.target.start()), &outcome.transcript)
 }

@@ -15,13 +15,11 @@ use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
 use crate::platform::Platform;
 use crate::qemu::Machine;
+use crate::snapshot::GIVE_UP;
 use crate::{rescue, stock};
 
 /// Memory of the machines, in MiB.
 const MEMORY: u32 = 512;
-
-/// What GRUB does after its commands if they have not started a kernel. QEMU ends with the code 7.
-const GIVE_UP: &str = "echo no kernel was started\noutb 0xf4 0x3\n";
 
 /// What a core image holds that finds no module outside itself.
 const INSIDE: &[&str] = &[

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
+use super::source::PLACE;
 use crate::cmd::{output, system};
 use crate::grub::Grub;
 use crate::{root, tree};
@@ -16,9 +17,6 @@ const CHANGED: [&str; 2] = ["grub-core/Makefile.core.def", "grub-core/Makefile.a
 
 /// Other files by which it knows a tree.
 const LOOKED_AT: [&str; 2] = ["autogen.sh", "gentpl.py"];
-
-/// Where it puts the repository.
-const PLACE: &str = "grub-core/multiboot2-rs";
 
 /// A tree that has nothing but these files.
 struct Tree {

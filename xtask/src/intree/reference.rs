@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::build::Build;
 use crate::cmd::{run, system};
@@ -29,12 +29,8 @@ pub(super) fn modules(build: &Build) -> Result<PathBuf> {
     let mut objects = Vec::new();
     for source in SOURCES {
         let object = work.join(source.replace('/', "-")).with_extension("o");
-        let mut words = flags.cc.split_whitespace();
-        let mut cc = system(words.next().context("the tree names no compiler")?);
-        cc.args(words)
-            .args(&flags.cppflags)
-            .args(&flags.cflags)
-            .args(["-ffreestanding", DEFINES])
+        let mut cc = flags.compiler()?;
+        cc.args(["-ffreestanding", DEFINES])
             .args([&build.work, &build.source, &core].map(|dir| format!("-I{}", dir.display())))
             .arg(format!("-DGRUB_FILE=\"{source}\""))
             .arg("-c")

@@ -11,7 +11,7 @@ use crate::grub::Grub;
 use crate::{cache, sources, tree, ui};
 
 /// Where the repository lies in the tree.
-const PLACE: &str = "grub-core/multiboot2-rs";
+pub(super) const PLACE: &str = "grub-core/multiboot2-rs";
 
 /// The files that `autogen.sh` has to be run for. GRUB's makefiles would notice all but the first
 /// by themselves, but several builds of one source would run automake in it at the same time.
