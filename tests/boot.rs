@@ -90,6 +90,18 @@ fn ended(fake: &Fake, kinds: (u32, &[u8])) -> Expected {
         .tag(17, &[48, 1], &fake.facts.efi_map)
 }
 
+/// What a kernel beside boot services gets: the tags of system table and image handle.
+fn kept(table: (u32, &[u8]), handle: (u32, &[u8])) -> Expected {
+    Expected::new()
+        .start(LOW_BASE, b"\0")
+        .tag(9, &[0, 0, 0], &[])
+        .tag(16, &[], ACKNOWLEDGEMENT)
+        .tag(table.0, &[], table.1)
+        .acpi()
+        .tag(18, &[], &[])
+        .tag(handle.0, &[], handle.1)
+}
+
 #[test]
 fn uefi_ends_with_its_last_map() {
     let mut fake = Fake::efi64();
@@ -113,15 +125,8 @@ fn a_kernel_beside_boot_services_gets_no_map_but_the_handle() {
     let mut fake = Fake::in_place(Firmware::Efi64);
     fake.load(&images::bytes(&image)).unwrap();
     let started = fake.boot().unwrap();
-    let expected = Expected::new()
-        .start(LOW_BASE, b"\0")
-        .tag(9, &[0, 0, 0], &[])
-        .tag(16, &[], ACKNOWLEDGEMENT)
-        .tag(12, &[], &SYSTEM_TABLE.to_le_bytes())
-        .acpi()
-        .tag(18, &[], &[])
-        .tag(20, &[], &IMAGE_HANDLE.to_le_bytes());
-    compare(&started, expected);
+    let (table, handle) = (SYSTEM_TABLE.to_le_bytes(), IMAGE_HANDLE.to_le_bytes());
+    compare(&started, kept((12, &table), (20, &handle)));
     assert!(started.registers.keep_services);
     // The UEFI entry counts, the ELF entry does not.
     assert_eq!(started.registers.entry, LOW_BASE + ENTRY + 16);
@@ -141,15 +146,8 @@ fn a_kernel_beside_32_bit_boot_services_gets_the_32_bit_handle() {
     let mut fake = Fake::in_place(Firmware::Efi32);
     fake.load(&images::bytes(&image)).unwrap();
     let started = fake.boot().unwrap();
-    let expected = Expected::new()
-        .start(LOW_BASE, b"\0")
-        .tag(9, &[0, 0, 0], &[])
-        .tag(16, &[], ACKNOWLEDGEMENT)
-        .tag(11, &[], &(SYSTEM_TABLE as u32).to_le_bytes())
-        .acpi()
-        .tag(18, &[], &[])
-        .tag(19, &[], &(IMAGE_HANDLE as u32).to_le_bytes());
-    compare(&started, expected);
+    let [table, handle] = [SYSTEM_TABLE, IMAGE_HANDLE].map(|word| (word as u32).to_le_bytes());
+    compare(&started, kept((11, &table), (19, &handle)));
     assert!(started.registers.keep_services);
     assert_eq!(started.registers.entry, LOW_BASE + ENTRY + 16);
     assert!(!fake.world.ended.get());

@@ -31,25 +31,15 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         .shows(kind::SMBIOS)
         .ours_only(Deviation::Smbios)
         .on(&super::Platform::EFI);
-    let third = Variant {
-        name: "smbios-3".to_owned(),
+    let with = |name: &str, kind: &str| Variant {
+        name: name.to_owned(),
         machine: Machine {
-            qemu_args: ["-machine", "smbios-entry-point-type=64"]
-                .map(str::to_owned)
-                .to_vec(),
+            qemu_args: ["-machine", kind].map(str::to_owned).to_vec(),
             ..Machine::default()
         },
         ..required.clone()
     };
-    let second = Variant {
-        name: "smbios-2".to_owned(),
-        machine: Machine {
-            qemu_args: ["-machine", "smbios-entry-point-type=32"]
-                .map(str::to_owned)
-                .to_vec(),
-            ..Machine::default()
-        },
-        ..required.clone()
-    };
+    let second = with("smbios-2", "smbios-entry-point-type=32");
+    let third = with("smbios-3", "smbios-entry-point-type=64");
     Ok(vec![required, optional, beside, second, third])
 }
