@@ -259,6 +259,11 @@ fn an_entry_outside_the_segments_is_refused() {
     image.entry = u64::from(BASE + FIRST.1); // in the gap
     let file = images::bytes(&image);
     Fake::bios().refuses(&file, Kind::EntryNotInSegment);
+    // A segment that passes the top of the address space does not begin again at 0.
+    let mut image = images::elf(Class::Elf64, &HeaderBuilder::new());
+    image.segments[1].vaddr = u64::MAX - 1;
+    image.entry = 5;
+    Fake::bios().refuses(&images::bytes(&image), Kind::EntryNotInSegment);
     for entry in [BASE - 1, BASE + FIRST.1, BASE + SPAN, 0, u32::MAX] {
         let header = HeaderBuilder::new().tag(Tag::Entry(entry));
         let file = images::bytes(&images::elf(Class::Elf32, &header));

@@ -121,9 +121,8 @@ impl Programs<'_> {
     pub fn find(&self, vaddr: u64, len: u64) -> Option<u32> {
         for index in 0..self.file.programs.count {
             let program = self.get(index);
-            // Segments are shorter than an address that wraps.
-            let inside = vaddr.wrapping_sub(program.vaddr());
             if program.kind() == PT_LOAD
+                && let Some(inside) = vaddr.checked_sub(program.vaddr())
                 && let Some(rest) = program.memory_size().checked_sub(inside)
                 && len <= rest
             {
