@@ -49,6 +49,7 @@ impl Boundary {
             self.fail_each(load, &before, &work).context(name)?;
         }
         self.odd_arguments(load).context("odd arguments")?;
+        self.last_resorts(load).context("last resorts")?;
         self.misplaced(load).context("a misplaced chunk")?;
         if self.platform.is_efi() {
             self.map_grows(load).context("a growing map")?;
@@ -251,6 +252,25 @@ impl Boundary {
             self.nothing_left(&six[1])?;
             self.nothing_left(&six[5])?;
         }
+        Ok(())
+    }
+
+    /// What GRUB should never do: fail without an error, call a command inside a command.
+    fn last_resorts(&mut self, load: &Load) -> Result<()> {
+        let steps = vec![
+            multiboot2(&["/silent"]),
+            loads::load(),
+            module2(&["/again"]),
+            Step::Boot,
+        ];
+        let report = self.play(&load.job(steps))?;
+        let [silent, ..] = &report.steps[..] else {
+            bail!("steps are missing");
+        };
+        ensure!(silent.text == "/silent: unexplained failure", "{silent:?}");
+        let busy = "inside: /again: busy".to_owned();
+        ensure!(report.events.contains(&busy), "{:?}", report.events);
+        ensure!(report.end == End::Started, "{:?}", report.end);
         Ok(())
     }
 

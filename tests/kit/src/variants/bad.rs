@@ -78,7 +78,9 @@ fn with_header_at(offset: usize, payload: &Payload) -> Result<Vec<u8>> {
 const NONE: &str = "no multiboot header found";
 const LENGTH: &str = "length 0x";
 const SIZE: &str = "wrong size 0x";
-const END: &str = "no end tag in the header up to 0x";
+const HUGE: &str =
+    "/length-huge: header at 0x1000: length 0xfffffff0 is below 0x18 or passes 0x8000";
+const END: &str = "/no-end: no end tag in the header up to 0x1018";
 
 fn headers(payload: &Payload) -> Result<Vec<Bad>> {
     let new = HeaderBuilder::new;
@@ -89,7 +91,7 @@ fn headers(payload: &Payload) -> Result<Vec<Bad>> {
         ("length-0", LENGTH, new().length(0)),
         ("length-16", LENGTH, new().length(16)),
         ("length-23", LENGTH, new().length(23)),
-        ("length-huge", LENGTH, new().length(0xffff_fff0)),
+        ("length-huge", HUGE, new().length(0xffff_fff0)),
         ("length-past-window", LENGTH, new().length(0x8000)),
         (
             "no-end",
@@ -206,7 +208,11 @@ fn tags(payload: &Payload) -> Result<Vec<Bad>> {
             "entry 0xffffffff is outside the image",
             new().tag(Tag::Entry(u32::MAX)),
         ),
-        ("align-3", ALIGN, align(3)),
+        (
+            "align-3",
+            "/align-3: alignment 0x3 is not a power of two",
+            align(3),
+        ),
         ("align-6", ALIGN, align(6)),
         ("align-all-ones", ALIGN, align(u32::MAX)),
     ];

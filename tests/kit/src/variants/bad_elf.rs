@@ -215,9 +215,11 @@ static SECTIONS: [Damage; 7] = [
     ("section-behind-end", "ends behind the file", |i| {
         last_section(i, Shdr::Size, 0x1000_0000)
     }),
-    ("section-offset-far", "ends behind the file", |i| {
-        last_section(i, Shdr::Offset, 0xffff_fff8)
-    }),
+    (
+        "section-offset-far",
+        "/section-offset-far: section 1 at 0xfffffff8, size 0x9 ends behind the file",
+        |i| last_section(i, Shdr::Offset, 0xffff_fff8),
+    ),
     (
         "section-align-3",
         "/section-align-3: section 1: alignment 0x3 is not a power of two",
