@@ -18,6 +18,7 @@ mod fuzz;
 mod gates;
 mod glue;
 mod grub;
+mod guide;
 mod host;
 mod initrd;
 mod intree;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cmd::{run, system};
 use crate::job::Passed;
-use crate::{dom0, root, toolchain, ui, xen};
+use crate::{dom0, guide, root, toolchain, ui, xen};
 
 /// What cargo is told; README.md says the same.
 const INSTALL: [&str; 4] = ["install", "--locked", "--path", "mb2check"];
@@ -16,8 +16,8 @@ const INSTALL: [&str; 4] = ["install", "--locked", "--path", "mb2check"];
 /// Firmware that Xen starts on.
 const FIRMWARE: [&str; 2] = ["bios", "efi64"];
 
-/// Installs the program below `target/` and looks at Xen, which it has to take, and at Linux,
-/// which it has to refuse for what it is.
+/// Installs the program below `target/` and looks at Xen and the kernel for kernel authors, which
+/// it has to take, and at Linux, which it has to refuse for what it is.
 ///
 /// # Errors
 ///
@@ -51,6 +51,10 @@ pub(crate) fn check() -> Result<Passed> {
         if report["placement"]["keeps_services"] != (firmware == "efi64") {
             bail!("wrong entry of Xen on {firmware}");
         }
+    }
+    let (kernel, _) = guide::build()?;
+    for firmware in ["bios", "efi64", "efi32"] {
+        report(&program, &["--firmware", firmware], &kernel, 0)?;
     }
     let report = report(&program, &[], &dom0::linux()?, 1)?;
     let line = &report["refusal"]["line"];

@@ -14,7 +14,7 @@ use crate::table::Group;
 use crate::test::LIMIT;
 use crate::versions::{Kind, Shows};
 use crate::{
-    dom0, firmware, module, nx, probe, rescue, root, testkernel, toolchain, variants, xen,
+    dom0, firmware, guide, module, nx, probe, rescue, root, testkernel, toolchain, variants, xen,
 };
 
 /// Memory of the machines, in MiB.
@@ -39,6 +39,12 @@ pub(crate) fn jobs(
         for_dom0
             .filter(|place| full || place.grub.is_own())
             .map(dom0::job),
+    );
+    jobs.extend(
+        places
+            .iter()
+            .filter(|place| place.grub.is_own())
+            .map(guide::job),
     );
     let payload = testkernel::build(&toolchain::find()?)?;
     for place in places.iter().filter(|place| full || !place.grub.is_own()) {
