@@ -99,6 +99,16 @@ impl Error {
 }
 
 /// The last report, kept; for hosts that want to look at it.
+///
+/// ```
+/// use mb2::error::{Kept, Kind, Report};
+///
+/// let mut kept = Kept::default();
+/// let _failed = kept.refuse1(Kind::EntryOutside, 0x10);
+/// let error = kept.0.unwrap();
+/// assert_eq!(error.kind.text(), c"%s: entry 0x%llx is outside the image");
+/// assert_eq!(error.values[0], 0x10);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept(pub Option<Error>);
 

@@ -21,6 +21,15 @@ pub struct PhysAddr(pub u32);
 pub struct FileOffset(pub u32);
 
 /// A range of physical memory below 4 GiB with at least one byte.
+///
+/// ```
+/// use mb2::units::{PhysAddr, Span};
+///
+/// let top = Span::new(PhysAddr(0xffff_f000), 0x1000).unwrap();
+/// assert_eq!(top.last, u32::MAX);
+/// assert_eq!(Span::new(PhysAddr(0xffff_f001), 0x1000), None);
+/// assert_eq!(Span::whole(0xffff_f000, 0x1000), Some(top));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// First byte.

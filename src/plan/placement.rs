@@ -138,6 +138,25 @@ pub fn entries(map: &[u8]) -> impl Iterator<Item = (Span, u32)> + '_ {
 
 /// Free usable memory below 4 GiB: what the firmware's map calls available
 /// and nothing has been planned for.
+///
+/// ```
+/// use mb2::params::Firmware;
+/// use mb2::plan::placement::{FreeMemory, Request};
+/// use mb2::units::{PhysAddr, Span};
+///
+/// // Start and length in bytes, type 1, and a word that means nothing.
+/// let entry = |start: u64, len: u64| [start, len, 1].map(u64::to_le_bytes).concat();
+/// let map = [entry(0, 0x9_f000), entry(0x10_0000, 0x4000)].concat();
+/// let room = || vec![0_u8; FreeMemory::<Vec<u8>>::bytes_for(&map, 0)];
+/// let free = FreeMemory::new(&map, None, room());
+///
+/// // Not in low memory, as long as there is other.
+/// let request = Request::lowest(0x3000, 0x1000);
+/// assert_eq!(free.place(&request, Firmware::Bios), Some(PhysAddr(0x10_0000)));
+/// let request = Request::lowest(0x5000, 0x1000);
+/// assert_eq!(free.place(&request, Firmware::Bios), Some(PhysAddr(0x1000)));
+/// assert!(free.holds(&Span { first: 0x1000, last: 0x9_efff }));
+/// ```
 pub struct FreeMemory<B>(Table<Span, B>);
 
 impl<B: Bytes> FreeMemory<B> {

@@ -108,6 +108,22 @@ impl<'a> Header<'a> {
     /// A lone magic, a wrong checksum or another architecture is no header;
     /// the search goes on behind it.
     ///
+    /// ```
+    /// use mb2::error::{Kept, Kind};
+    /// use mb2::wire::header::Header;
+    ///
+    /// let words = [0, 0, 0xe85250d6, 0, 24, 0x17adaf12, 0, 8_u32];
+    /// let mut file: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    /// let mut kept = Kept::default();
+    /// let header = Header::find(&file, &mut kept).unwrap();
+    /// assert_eq!(header.offset, 8);
+    /// assert!(header.tags().next(&mut kept).unwrap().is_none());
+    ///
+    /// file[20] += 1; // the checksum
+    /// assert!(Header::find(&file, &mut kept).is_err());
+    /// assert_eq!(kept.0.unwrap().kind, Kind::NoHeader);
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Kind::NoHeader`]; [`Kind::HeaderLength`] when the first candidate

@@ -89,7 +89,8 @@ enum Command {
     Test(test::TestArgs),
     /// Fuzzes the loader on the host beside a slow reference, and counts what was reached.
     Fuzz(fuzz::FuzzArgs),
-    /// Checks format, clippy's lints, offences planted for them, and the rules of this repository.
+    /// Checks format, clippy's lints, offences planted for them, the documentation, and the rules of
+    /// this repository.
     Lint,
     /// Checks that no type of src/wire turns foreign bytes into an enum, bool, char or reference.
     CheckWire,

@@ -62,7 +62,7 @@ pub(crate) fn check() -> Result<Passed> {
     if line != "error: no multiboot header found." || !near.contains("a Linux kernel") {
         bail!("Linux is refused with {line} and {near}");
     }
-    Ok(Passed::with("Xen taken on bios and efi64, Linux refused"))
+    Ok(Passed::with("Xen and our own kernel taken, Linux refused"))
 }
 
 /// Runs the program, which has to end with this status, and returns its report.

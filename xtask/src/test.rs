@@ -196,6 +196,7 @@ fn before_machines(grubs: &[Grub], places: &[Place]) -> Vec<Job> {
         job("rules", None, || lint::check_rules(rules::ALL)),
         job("rustfmt", None, lint::format),
         job("clippy", None, lint::clippy),
+        job("rustdoc", None, lint::documentation),
         job("clippy over planted offences", None, lint::planted::command),
         Job::new("host tests", None, host_tests),
         Job::new("mb2check as installed", None, mb2check::check),

@@ -13,6 +13,27 @@ use crate::{root, toolchain, ui};
 const FUZZ: &str = "fuzz/Cargo.toml";
 const WORKSPACES: [&str; 2] = ["Cargo.toml", FUZZ];
 
+/// Builds the documentation of all crates.
+///
+/// # Errors
+///
+/// What rustdoc warns of: a link that leads nowhere, a public item without a word.
+pub(crate) fn documentation() -> Result<()> {
+    let step = ui::step("rustdoc");
+    let mut cargo = toolchain::host_cargo();
+    cargo.args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+        "--locked",
+    ]);
+    cargo.env("RUSTDOCFLAGS", "-D warnings").current_dir(root());
+    run(&mut cargo, &root().join("target/xtask/log/rustdoc.log"))?;
+    step.done();
+    Ok(())
+}
+
 /// Runs everything that looks at sources without running them.
 ///
 /// # Errors
@@ -22,7 +43,8 @@ pub(crate) fn command() -> Result<()> {
     rules_command(rules::ALL)?;
     format()?;
     planted::command()?;
-    clippy()
+    clippy()?;
+    documentation()
 }
 
 /// Checks some rules and prints the verdict.
