@@ -29,6 +29,7 @@ mod session;
 mod sessions;
 mod smbios;
 mod tags;
+mod trust;
 mod unusual;
 
 pub use judge::{Outcome, Run};
@@ -36,6 +37,7 @@ pub use reference::{Setting, Version};
 pub use rounds::Rounds;
 pub use script::{join_arguments, quote};
 pub use session::{Says, Step};
+pub use trust::{Measured, Signed, Signer, measured, signed};
 
 use crate::bytes::fnv1a64;
 use crate::dump::check::ExpectedModule;
