@@ -44,6 +44,16 @@ pub(crate) fn usual(platform: Platform) -> Option<Firmware> {
     }
 }
 
+/// Returns firmware for x86_64-efi with Secure Boot on, which trusts Debian's key for tests.
+pub(crate) fn secure_boot() -> Firmware {
+    let folder = Path::new("/").join(FOLDER);
+    Firmware {
+        code: folder.join("OVMF_CODE_4M.snakeoil.fd"),
+        variables: folder.join("OVMF_VARS_4M.snakeoil.fd"),
+        needs_smm: true,
+    }
+}
+
 /// Returns firmware with the protocol by which a loader sets the permissions of its pages, and
 /// which then enforces them; fetches it when needed. None for a platform with a BIOS.
 ///

@@ -48,6 +48,7 @@ mod test;
 mod testkernel;
 mod toolchain;
 mod tree;
+mod trust;
 mod ui;
 mod variants;
 mod verifier;

@@ -79,6 +79,16 @@ impl Machine {
         }
     }
 
+    /// The same with a folder as its only disk.
+    pub(crate) fn of_folder(platform: Platform, memory: u32, disk: &Path) -> Self {
+        let drive = format!("format=raw,file=fat:rw:{}", disk.display());
+        Self {
+            iso: None,
+            extra: vec!["-drive".to_owned(), drive],
+            ..Self::new(platform, memory, PathBuf::new())
+        }
+    }
+
     /// Runs the machine; `on_line` sees every line that the guest prints.
     ///
     /// # Errors

@@ -14,7 +14,8 @@ use crate::table::Group;
 use crate::test::LIMIT;
 use crate::versions::{Kind, Shows};
 use crate::{
-    dom0, firmware, guide, module, nx, probe, rescue, root, testkernel, toolchain, variants, xen,
+    dom0, firmware, guide, module, nx, packages, probe, rescue, root, testkernel, toolchain, trust,
+    variants, xen,
 };
 
 /// Memory of the machines, in MiB.
@@ -50,6 +51,9 @@ pub(crate) fn jobs(
     for place in places.iter().filter(|place| full || !place.grub.is_own()) {
         jobs.extend(nx::jobs(place, &payload)?);
     }
+    for place in places.iter().filter(|place| full || place.grub.is_own()) {
+        jobs.extend(trust::jobs(place, &payload)?);
+    }
     jobs.extend(variants::jobs(places, full, &payload)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {
@@ -59,6 +63,9 @@ pub(crate) fn jobs(
     xen::image()?;
     if jobs.iter().any(|job| job.group == Some(Group::Dom0)) {
         dom0::linux()?;
+    }
+    if jobs.iter().any(|job| job.name.starts_with(trust::NAME)) {
+        packages::ensure(trust::PACKAGES)?;
     }
     for job in jobs.iter().filter(|job| job.name.starts_with(nx::NAME)) {
         if let Some(place) = &job.place {

@@ -17,6 +17,7 @@ use crate::qemu::{self, End};
 use crate::snapshot::{self, Snapshot, Test};
 use crate::suite::{iso_path, tail};
 use crate::table::Group;
+use crate::trust;
 use crate::versions::{Kind, Shows};
 
 /// Returns a job for each variant in each place; in places of another GRUB than the
@@ -37,12 +38,17 @@ pub(crate) fn jobs(places: &[Place], full: bool, payload: &Payload) -> Result<Ve
             .filter(|v| all || v.is_representative())
         {
             let variant = variant.clone();
-            let snapshot = snapshot_for(&variant, place, &mut snapshots)?;
+            let snapshot = snapshot_for(&variant.machine, place, &mut snapshots)?;
             let group = Group::of_variant(&variant.name);
             let job = Job::new(&variant.name.clone(), Some(place), move || {
                 judge(&variant, &snapshot)
             });
             jobs.push(job.counts(group).shows(Kind::DropIn, Shows::Kernel));
+        }
+        if all {
+            let signed = variants::signed(payload)?;
+            let snapshot = snapshot_for(&signed.variant.machine, place, &mut snapshots)?;
+            jobs.push(trust::signatures(place, signed, snapshot));
         }
     }
     Ok(jobs)
@@ -50,14 +56,14 @@ pub(crate) fn jobs(places: &[Place], full: bool, payload: &Payload) -> Result<Ve
 
 /// Finds or adds the kind of machine that a variant needs.
 fn snapshot_for(
-    variant: &Variant,
+    machine: &variants::Machine,
     place: &Place,
     all: &mut Vec<Arc<Snapshot>>,
 ) -> Result<Arc<Snapshot>> {
     let kind = snapshot::Kind {
         place: place.clone(),
-        memory: variant.machine.memory_mib,
-        extra: variant.machine.qemu_args.clone(),
+        memory: machine.memory_mib,
+        extra: machine.qemu_args.clone(),
         counts: false,
     };
     if let Some(found) = all.iter().find(|snapshot| snapshot.is(&kind)) {
@@ -141,7 +147,11 @@ pub(crate) fn as_run(outcome: &qemu::Outcome) -> Run<'_> {
 }
 
 /// Boots a variant under one of the two modules; keeps the transcript as a file.
-fn boot(variant: &Variant, flavour: Flavour, snapshot: &Snapshot) -> Result<qemu::Outcome> {
+pub(crate) fn boot(
+    variant: &Variant,
+    flavour: Flavour,
+    snapshot: &Snapshot,
+) -> Result<qemu::Outcome> {
     if variant.machine.network {
         bail!("there is no network boot yet");
     }

@@ -103,7 +103,7 @@ impl Bench {
         if let Start::Firmware(_) = start {
             let disk = to.with_extension("disk");
             self.core(flavour, guest, &efi_file(&disk, platform)?)?;
-            return Ok(from_folder(platform, disk));
+            return Ok(Machine::of_folder(platform, MEMORY, &disk));
         }
         let core = to.with_extension("core");
         self.core(flavour, guest, &core)?;
@@ -153,7 +153,7 @@ impl Bench {
                     .map(|(name, _)| format!("/{name}={}", inside.join(name).display())),
             );
         run(&mut make, &disk.with_extension("log"))?;
-        Ok(from_folder(platform, disk))
+        Ok(Machine::of_folder(platform, MEMORY, &disk))
     }
 
     fn modules(&self, flavour: Flavour) -> PathBuf {
@@ -203,14 +203,4 @@ fn efi_file(disk: &Path, platform: Platform) -> Result<PathBuf> {
     let folder = disk.join("EFI/BOOT");
     fs::create_dir_all(&folder)?;
     Ok(folder.join(name))
-}
-
-/// A machine that sees a folder as its disk.
-fn from_folder(platform: Platform, disk: PathBuf) -> Machine {
-    let drive = format!("format=raw,file=fat:rw:{}", disk.display());
-    Machine {
-        iso: None,
-        extra: vec!["-drive".to_owned(), drive],
-        ..Machine::new(platform, MEMORY, disk)
-    }
 }

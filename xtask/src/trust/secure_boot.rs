@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Secure Boot: what GRUB refuses when the module is part of its signed image.
+//!
+//! Firmware, shim and GRUB trust the key that Debian's package of the firmware has for tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use mb2_testkit::image::Class;
+use mb2_testkit::kernel::{Flat, KernelSpec};
+use mb2_testkit::payload::Payload;
+use mb2_testkit::variants::Variant;
+use object::pe;
+use object::write::pe::{NtHeaders, Writer};
+
+use super::NAME;
+use crate::cmd::{run, system};
+use crate::firmware;
+use crate::grub::Place;
+use crate::iso::{self, Flavour};
+use crate::job::{Job, Passed};
+use crate::platform::Platform;
+use crate::qemu::{Machine, Next, Outcome};
+use crate::suite::{MEMORY, iso_path, tail};
+use crate::test::LIMIT;
+use crate::variants::{as_run, in_kit};
+
+/// How GRUB is started, commands, and what has to be printed after each.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    /// The firmware starts shim, which starts GRUB.
+    shim: bool,
+    /// GRUB is made to do without shim.
+    alone: bool,
+    steps: &'static [(&'static str, &'static str)],
+}
+
+/// Debian's key for tests of its firmware, and what belongs to it.
+const KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
+const CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
+
+/// Shim as it is before anybody has signed it.
+const SHIM: &str = "/usr/lib/shim/shimx64.efi";
+
+/// What shim wants to find in a program that it starts: a name and a generation for each part.
+const SBAT: &str = "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n\
+                    grub.test,1,Test,grub,1,nobody\n";
+
+/// Modules in GRUB's image.
+const INSIDE: [&str; 10] = [
+    "all_video",
+    "boot",
+    "configfile",
+    "echo",
+    "fat",
+    "multiboot2",
+    "part_msdos",
+    "search_fs_file",
+    "serial",
+    "terminal",
+];
+
+/// A byte of the kernel in its program.
+const TAMPERED: usize = 0x1000;
+
+const BEGIN: &str = "mb2t begin";
+const END: &str = "mb2t end";
+
+/// What the test kernel prints in front of each line.
+const KERNEL: &str = "mb2k";
+
+const NO_KERNEL: &str = "error: you need to load the kernel first.";
+const PROHIBITED: &str = "error: prohibited by secure boot policy.";
+const BAD: &str = "error: bad shim signature.";
+
+const CASES: [Case; 3] = [
+    Case {
+        name: "shim",
+        shim: true,
+        alone: false,
+        steps: &[
+            ("multiboot2 /plain", BAD),
+            ("boot", NO_KERNEL),
+            ("multiboot2 /tampered", BAD),
+            ("insmod /multiboot2.mod", PROHIBITED),
+            ("multiboot2 /signed", "accepted multiboot2 /signed"),
+            ("module2 /plain", PROHIBITED),
+            ("boot", "mb2k end ok"),
+        ],
+    },
+    Case {
+        name: "no shim",
+        shim: false,
+        alone: false,
+        steps: &[
+            ("multiboot2 /signed", "error: shim_lock protocol not found."),
+            ("boot", NO_KERNEL),
+            ("insmod /multiboot2.mod", PROHIBITED),
+        ],
+    },
+    Case {
+        name: "lockdown",
+        shim: false,
+        alone: true,
+        steps: &[
+            (
+                "multiboot2 /signed",
+                "error: verification requested but nobody cares: /signed.",
+            ),
+            ("boot", NO_KERNEL),
+            (
+                "insmod /multiboot2.mod",
+                "error: verification requested but nobody cares: /multiboot2.mod.",
+            ),
+        ],
+    },
+];
+
+/// Returns the jobs for a place. Keys and shim are for 64-bit UEFI only, and grub-mkimage for the
+/// GRUB that is installed.
+///
+/// # Errors
+///
+/// If the test kernel cannot be wrapped.
+pub(super) fn jobs(place: &Place, payload: &Payload) -> Result<Vec<Job>> {
+    if place.platform != Platform::X86_64Efi || !place.grub.is_own() {
+        return Ok(Vec::new());
+    }
+    // A flat image, since shim knows the signatures of UEFI's programs only: it is put into one.
+    let flat = Flat {
+        load_end: true,
+        bss_end: true,
+        ..Flat::default()
+    };
+    let kernel = KernelSpec::flat(flat).build(payload)?;
+    let plain = KernelSpec::bare(Class::Elf64).build(payload)?.bytes;
+    let guest = Guest {
+        variant: Variant::boots("secure-boot", kernel),
+        plain,
+    };
+    let jobs = CASES.iter().map(|case| {
+        let (here, guest) = (place.clone(), guest.clone());
+        let name = format!("{NAME}Secure Boot, {}", case.name);
+        Job::new(&name, Some(place), move || compare(&here, case, &guest))
+    });
+    Ok(jobs.collect())
+}
+
+/// What is booted.
+#[derive(Clone)]
+struct Guest {
+    /// The kernel that shim accepts once it is signed.
+    variant: Variant,
+    /// Another one, without a signature.
+    plain: Vec<u8>,
+}
+
+/// Boots under both modules. Each has to get what the steps say, and GRUB has to say the same.
+fn compare(place: &Place, case: &Case, guest: &Guest) -> Result<Passed> {
+    let mut told = Vec::new();
+    for flavour in [Flavour::Stock, Flavour::Ours] {
+        let outcome = boot(place, flavour, case, guest)?;
+        let said = said(&outcome.transcript);
+        let mut rest = said.as_str();
+        for (command, wanted) in case.steps {
+            let found = rest.split_once(wanted).map(|(_, behind)| behind);
+            rest = found.with_context(|| {
+                let (name, end) = (flavour.name(), tail(&outcome.transcript));
+                format!("{end}\n{name} module: `{command}' did not get `{wanted}'")
+            })?;
+        }
+        if said.contains(KERNEL) {
+            let strict = flavour == Flavour::Ours;
+            let platform = in_kit(place.platform);
+            let (_, findings) = guest.variant.examine(platform, as_run(&outcome), strict)?;
+            ensure!(findings.is_empty(), "{}", findings.join("\n"));
+        }
+        let before = said
+            .split(KERNEL)
+            .next()
+            .and_then(|text| text.split(END).next());
+        told.push(before.unwrap_or_default().to_owned());
+    }
+    ensure!(
+        told[0] == told[1],
+        "GRUB says with its own module:\n{}\nand with ours:\n{}",
+        told[0],
+        told[1]
+    );
+    Ok(Passed::with("refused and accepted as with C"))
+}
+
+/// What GRUB says to the steps. Its terminal breaks long lines at a space.
+fn said(transcript: &str) -> String {
+    let (_, said) = transcript.split_once(BEGIN).unwrap_or_default();
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Boots with one of the two modules inside GRUB's image.
+fn boot(place: &Place, flavour: Flavour, case: &Case, guest: &Guest) -> Result<Outcome> {
+    let name = format!("secure-boot-{}", case.name.replace(' ', "-"));
+    let disk = iso_path(place, &name, flavour).with_extension("disk");
+    let work = disk.with_extension("work");
+    iso::write_files(&work, &[])?;
+    let signer = Signer::new(&work)?;
+    let signed = signer.sign("kernel", &program(&guest.variant.files[0].1)?)?;
+    let mut tampered = signed.clone();
+    *tampered
+        .get_mut(TAMPERED)
+        .context("the kernel is too short")? ^= 1;
+    let grub = signer.sign("grub", &grub_image(place, flavour, case.alone, &work)?)?;
+    let module = fs::read(iso::folder_of(place, flavour).join("multiboot2.mod"))?;
+    let steps = case.steps.iter();
+    let steps = steps.map(|(line, _)| format!("if {line}; then echo accepted {line}; fi\n"));
+    let config = format!(
+        "serial --unit=0 --speed=115200\nterminal_output serial\n\
+         echo {BEGIN} lockdown=$lockdown shim_lock=$shim_lock\n{}echo {END}\n",
+        steps.collect::<String>()
+    );
+    let mut files: Vec<(&str, &[u8])> = vec![
+        ("run.cfg", config.as_bytes()),
+        ("plain", &guest.plain),
+        ("signed", &signed),
+        ("tampered", &tampered),
+        ("multiboot2.mod", &module),
+    ];
+    let shim;
+    if case.shim {
+        shim = signer.sign("shim", &fs::read(SHIM)?)?;
+        files.push(("EFI/BOOT/BOOTX64.EFI", &shim));
+        files.push(("EFI/BOOT/grubx64.efi", &grub));
+    } else {
+        files.push(("EFI/BOOT/BOOTX64.EFI", &grub));
+    }
+    iso::write_files(&disk, &files)?;
+    let machine = Machine {
+        firmware: Some(firmware::secure_boot()),
+        ..Machine::of_folder(place.platform, MEMORY, &disk)
+    };
+    let outcome = machine.run(LIMIT, |line| match line.contains(END) {
+        true => Next::Stop,
+        false => Next::Continue,
+    })?;
+    fs::write(disk.with_extension("txt"), &outcome.transcript)?;
+    Ok(outcome)
+}
+
+/// Makes GRUB's image, with the module and all others that it needs.
+fn grub_image(place: &Place, flavour: Flavour, alone: bool, work: &Path) -> Result<Vec<u8>> {
+    let (first, sbat, to) = (work.join("first"), work.join("sbat"), work.join("grub"));
+    fs::write(
+        &first,
+        "search --file /run.cfg --set root\nsource /run.cfg\n",
+    )?;
+    fs::write(&sbat, SBAT)?;
+    let mut image = system("grub-mkimage");
+    image
+        .args(["-O", place.platform.name(), "-p", "/", "-d"])
+        .arg(iso::folder_of(place, flavour))
+        .arg("-c")
+        .arg(&first)
+        .arg("--sbat")
+        .arg(&sbat)
+        .arg("-o")
+        .arg(&to)
+        .args(alone.then_some("--disable-shim-lock"))
+        .args(INSIDE);
+    run(&mut image, &work.join("grub-mkimage.log"))?;
+    Ok(fs::read(to)?)
+}
+
+/// Puts a flat image of a kernel into a program for UEFI, as its code. It is never run as one.
+fn program(kernel: &[u8]) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    let mut writer = Writer::new(true, 0x1000, 0x200, &mut file);
+    writer.reserve_dos_header();
+    writer.reserve_nt_headers(16);
+    writer.reserve_section_headers(1);
+    let code = writer.reserve_text_section(u32::try_from(kernel.len())?);
+    writer.write_empty_dos_header()?;
+    writer.write_nt_headers(NtHeaders {
+        machine: pe::IMAGE_FILE_MACHINE_AMD64,
+        time_date_stamp: 0,
+        characteristics: pe::IMAGE_FILE_EXECUTABLE_IMAGE | pe::IMAGE_FILE_LARGE_ADDRESS_AWARE,
+        major_linker_version: 0,
+        minor_linker_version: 0,
+        address_of_entry_point: code.virtual_address,
+        image_base: 0,
+        major_operating_system_version: 0,
+        minor_operating_system_version: 0,
+        major_image_version: 0,
+        minor_image_version: 0,
+        major_subsystem_version: 0,
+        minor_subsystem_version: 0,
+        subsystem: pe::IMAGE_SUBSYSTEM_EFI_APPLICATION,
+        dll_characteristics: pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT,
+        size_of_stack_reserve: 0,
+        size_of_stack_commit: 0,
+        size_of_heap_reserve: 0,
+        size_of_heap_commit: 0,
+    });
+    writer.write_section_headers();
+    writer.write_section(code.file_offset, kernel);
+    writer.write_file_align();
+    Ok(file)
+}
+
+/// The key that the firmware trusts.
+struct Signer {
+    key: PathBuf,
+    work: PathBuf,
+}
+
+impl Signer {
+    fn new(work: &Path) -> Result<Self> {
+        let key = work.join("key");
+        let mut openssl = system("openssl");
+        openssl.args(["pkey", "-passin", "pass:snakeoil", "-in", KEY, "-out"]);
+        run(openssl.arg(&key), &work.join("openssl.log"))?;
+        let work = work.to_owned();
+        Ok(Self { key, work })
+    }
+
+    /// Returns a program with its signature.
+    fn sign(&self, name: &str, program: &[u8]) -> Result<Vec<u8>> {
+        let (from, to) = (
+            self.work.join(name),
+            self.work.join(format!("{name}.signed")),
+        );
+        fs::write(&from, program)?;
+        let mut sbsign = system("sbsign");
+        sbsign
+            .arg("--key")
+            .arg(&self.key)
+            .args(["--cert", CERTIFICATE]);
+        sbsign.arg("--output").arg(&to).arg(&from);
+        run(&mut sbsign, &to.with_extension("log"))?;
+        Ok(fs::read(to)?)
+    }
+}

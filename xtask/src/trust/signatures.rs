@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Detached signatures, demanded by `check_signatures=enforce`.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, ensure};
+use mb2_testkit::variants::{Outcome, Signed};
+
+use super::NAME;
+use super::keys::Keys;
+use crate::grub::Place;
+use crate::iso::Flavour;
+use crate::job::{Job, Passed};
+use crate::snapshot::Snapshot;
+use crate::suite::tail;
+use crate::variants::{as_run, boot, in_kit, setting};
+
+/// Returns the job for the place of this snapshot.
+pub(crate) fn job(place: &Place, signed: Signed, snapshot: Arc<Snapshot>) -> Job {
+    let name = format!("{NAME}signatures");
+    Job::new(&name, Some(place), move || compare(signed, &snapshot))
+}
+
+/// Runs the session under both modules. Each has to keep to it, and GRUB has to say the same.
+fn compare(signed: Signed, snapshot: &Snapshot) -> Result<Passed> {
+    let keys = Keys::new()?;
+    let mut session = signed.variant;
+    session.files.push(("key.pub".to_owned(), keys.public()?));
+    for (file, bytes, signer) in signed.signatures {
+        let signature = keys.sign(&bytes, signer)?;
+        session.files.push((format!("{file}.sig"), signature));
+    }
+    let place = snapshot.place();
+    let setting = setting(&place.grub, in_kit(place.platform))?;
+    let mut told = Vec::new();
+    for flavour in [Flavour::Stock, Flavour::Ours] {
+        let outcome = boot(&session, flavour, snapshot)?;
+        if let Outcome::Wrong(findings) = session.judge(setting, None, as_run(&outcome)) {
+            let (end, found) = (tail(&outcome.transcript), findings.join("\n"));
+            return Err(anyhow!("{end}\n{}: {found}", flavour.name()));
+        }
+        told.push(steps(&outcome.transcript).to_owned());
+    }
+    ensure!(
+        told[0] == told[1],
+        "GRUB says with its own module:\n{}\nand with ours:\n{}",
+        told[0],
+        told[1]
+    );
+    Ok(Passed::with("good boots, all else is refused, as with C"))
+}
+
+/// What GRUB says before the kernel that boots.
+fn steps(transcript: &str) -> &str {
+    transcript.split("mb2k ").next().unwrap_or_default()
+}
