@@ -104,7 +104,7 @@ fn commands(log: &str) -> Vec<Vec<u8>> {
 }
 
 /// Reads a command: the register that it adds to, and what; nothing within if it does something
-/// else, and nothing at all if it cannot be read (TPM 2.0, part 3: TPM2_PCR_Extend).
+/// else, and nothing at all if it cannot be read (TPM 2.0, part 3: `TPM2_PCR_Extend`).
 fn extend(command: &[u8]) -> Option<Option<(u32, Sum)>> {
     const EXTEND: u32 = 0x182;
     const SHA256: u16 = 0xb;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Keys of GnuPG for one test, in a folder of their own.
+//! Keys of gpg for one test, in a folder of their own.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::cmd::{output, system};
 
-/// Two key pairs. Short names: a path to GnuPG's socket may not be long.
+/// Two key pairs. Short names: a path to gpg's socket may not be long.
 pub(super) struct Keys(TempDir);
 
 impl Keys {
@@ -19,7 +19,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// If GnuPG fails.
+    /// If gpg fails.
     pub(super) fn new() -> Result<Self> {
         let keys = Self(tempfile::Builder::new().prefix("mb2-keys").tempdir()?);
         for signer in [Signer::Trusted, Signer::Foreign] {
@@ -39,7 +39,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// If GnuPG fails.
+    /// If gpg fails.
     pub(super) fn public(&self) -> Result<Vec<u8>> {
         let to = self.path().join("public");
         output(
@@ -55,7 +55,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// If GnuPG fails.
+    /// If gpg fails.
     pub(super) fn sign(&self, bytes: &[u8], signer: Signer) -> Result<Vec<u8>> {
         let (from, to) = (self.path().join("file"), self.path().join("file.sig"));
         fs::write(&from, bytes)?;
@@ -84,7 +84,7 @@ impl Keys {
 }
 
 impl Drop for Keys {
-    /// Ends the agent, which GnuPG starts by itself.
+    /// Ends the agent, which gpg starts by itself.
     fn drop(&mut self) {
         let mut end = system("gpgconf");
         let _ = output(

@@ -19,7 +19,7 @@ pub(crate) use signatures::job as signatures;
 /// What names of these jobs begin with.
 pub(crate) const NAME: &str = "trust, ";
 
-/// Debian packages: GnuPG, the emulator of a chip that measures, and for Secure Boot what signs,
+/// Debian packages: gpg, the emulator of a chip that measures, and for Secure Boot what signs,
 /// and the first of the programs that are signed.
 pub(crate) const PACKAGES: &[&str] = &[
     "gpg",
