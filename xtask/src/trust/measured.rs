@@ -4,13 +4,13 @@
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mb2_testkit::payload::Payload;
 use mb2_testkit::variants::{self, Measured};
 use sha2::{Digest, Sha256};
 
-use super::NAME;
 use super::chip::{Chip, Sum, shown, value};
+use super::{BEGIN, NAME, said, same};
 use crate::grub::Place;
 use crate::iso::{self, Flavour, Maker};
 use crate::job::{Job, Passed};
@@ -24,7 +24,7 @@ use crate::variants::{in_kit, setting, weigh};
 const REGISTERS: [u32; 2] = [8, 9];
 
 /// What is loaded before anything is measured: modules of GRUB are files, too.
-const BEFORE: [&str; 5] = ["iorw", "echo", "gzio", "multiboot2", "tpm"];
+const BEFORE: [&str; 4] = ["iorw", "echo", "gzio", "multiboot2"];
 
 /// Returns the job for a place.
 ///
@@ -49,24 +49,36 @@ fn compare(place: &Place, measured: &Measured) -> Result<Passed> {
     weigh(&measured.variant, setting, |flavour| {
         let (outcome, added) = boot(place, flavour, measured)?;
         let mut runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.push((flavour, added));
+        runs.push((flavour, added, outcome.transcript.clone()));
         Ok(outcome)
     })?;
+    let runs = runs.into_inner().unwrap_or_else(PoisonError::into_inner);
     let promised = promised(measured)?;
-    for (flavour, added) in runs.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    for (flavour, added, transcript) in &runs {
+        // Names of events are in the log only, not in the registers.
+        let wanted = measured.variant.modules.len();
+        let events = said(transcript).matches("module_cmdline: ").count();
+        ensure!(
+            events == wanted,
+            "{events} events for modules, not {wanted}"
+        );
         for ((register, added), promise) in REGISTERS.iter().zip(added).zip(&promised) {
             let sums: Vec<Sum> = promise.iter().map(|(_, sum)| *sum).collect();
-            let (found, wanted) = (value(&added), value(&sums));
+            let (found, wanted) = (value(added), value(&sums));
             ensure!(
                 found == wanted,
                 "{} module: register {register} holds {} instead of {}:\n{}",
                 flavour.name(),
                 shown(&found),
                 shown(&wanted),
-                told(&added, promise)
+                told(added, promise)
             );
         }
     }
+    let [(_, _, stock), (_, _, ours)] = &runs[..] else {
+        bail!("{} boots instead of two", runs.len());
+    };
+    same(stock, ours)?;
     let [strings, files] = promised.map(|promise| promise.len());
     Ok(Passed::with(format!(
         "{strings} strings, {files} files, as with C"
@@ -105,7 +117,7 @@ fn boot(place: &Place, flavour: Flavour, measured: &Measured) -> Result<(Outcome
     let before = BEFORE.map(|name| format!("insmod {name}\n")).concat();
     let script = variant.script.join("\n");
     let config = format!(
-        "{}{before}{script}\n{}",
+        "{}{before}echo {BEGIN}\nset debug=tpm\ninsmod tpm\n{script}\n{}",
         iso::prologue(place.platform),
         snapshot::GIVE_UP
     );

@@ -14,7 +14,7 @@ use mb2_testkit::variants::Variant;
 use object::pe;
 use object::write::pe::{NtHeaders, Writer};
 
-use super::NAME;
+use super::{BEGIN, END, KERNEL, NAME, same};
 use crate::cmd::{run, system};
 use crate::firmware;
 use crate::grub::Place;
@@ -64,12 +64,6 @@ const INSIDE: [&str; 10] = [
 
 /// A byte of the kernel in its program.
 const TAMPERED: usize = 0x1000;
-
-const BEGIN: &str = "mb2t begin";
-const END: &str = "mb2t end";
-
-/// What the test kernel prints in front of each line.
-const KERNEL: &str = "mb2k";
 
 const NO_KERNEL: &str = "error: you need to load the kernel first.";
 const PROHIBITED: &str = "error: prohibited by secure boot policy.";
@@ -162,8 +156,9 @@ fn compare(place: &Place, case: &Case, guest: &Guest) -> Result<Passed> {
     let mut told = Vec::new();
     for flavour in [Flavour::Stock, Flavour::Ours] {
         let outcome = boot(place, flavour, case, guest)?;
-        let said = said(&outcome.transcript);
-        let mut rest = said.as_str();
+        let whole: Vec<&str> = outcome.transcript.split_whitespace().collect();
+        let whole = whole.join(" ");
+        let mut rest = whole.as_str();
         for (command, wanted) in case.steps {
             let found = rest.split_once(wanted).map(|(_, behind)| behind);
             rest = found.with_context(|| {
@@ -171,31 +166,16 @@ fn compare(place: &Place, case: &Case, guest: &Guest) -> Result<Passed> {
                 format!("{end}\n{name} module: `{command}' did not get `{wanted}'")
             })?;
         }
-        if said.contains(KERNEL) {
+        if whole.contains(KERNEL) {
             let strict = flavour == Flavour::Ours;
             let platform = in_kit(place.platform);
             let (_, findings) = guest.variant.examine(platform, as_run(&outcome), strict)?;
             ensure!(findings.is_empty(), "{}", findings.join("\n"));
         }
-        let before = said
-            .split(KERNEL)
-            .next()
-            .and_then(|text| text.split(END).next());
-        told.push(before.unwrap_or_default().to_owned());
+        told.push(outcome.transcript);
     }
-    ensure!(
-        told[0] == told[1],
-        "GRUB says with its own module:\n{}\nand with ours:\n{}",
-        told[0],
-        told[1]
-    );
+    same(&told[0], &told[1])?;
     Ok(Passed::with("refused and accepted as with C"))
-}
-
-/// What GRUB says to the steps. Its terminal breaks long lines at a space.
-fn said(transcript: &str) -> String {
-    let (_, said) = transcript.split_once(BEGIN).unwrap_or_default();
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Boots with one of the two modules inside GRUB's image.
