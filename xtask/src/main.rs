@@ -12,6 +12,7 @@ mod boot;
 mod cache;
 mod cmd;
 mod cross;
+mod deny;
 mod dom0;
 mod firmware;
 mod fuzz;
@@ -29,6 +30,7 @@ mod mb2check;
 mod moddeps;
 mod module;
 mod nx;
+mod oldest;
 mod packages;
 mod platform;
 mod probe;
@@ -93,6 +95,8 @@ enum Command {
     /// Checks format, clippy's lints, offences planted for them, the documentation, and the rules of
     /// this repository.
     Lint,
+    /// Checks licences, sources and known faults of the crates that are used.
+    Deny,
     /// Checks that no type of src/wire turns foreign bytes into an enum, bool, char or reference.
     CheckWire,
     /// Checks that public items of src/wire and src/info name the section they come from.
@@ -132,6 +136,10 @@ fn main() -> ExitCode {
         Command::Test(args) => test::command(&args),
         Command::Fuzz(args) => fuzz::command(&args),
         Command::Lint => lint::command().map(|()| ExitCode::SUCCESS),
+        Command::Deny => deny::check().map(|passed| {
+            ui::note(&passed.remark);
+            ExitCode::SUCCESS
+        }),
         Command::CheckWire => lint::rules_command(&[rules::WIRE]).map(|()| ExitCode::SUCCESS),
         Command::CheckCites => lint::rules_command(&[rules::CITES]).map(|()| ExitCode::SUCCESS),
         Command::CheckRules => lint::rules_command(rules::ALL).map(|()| ExitCode::SUCCESS),

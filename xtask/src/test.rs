@@ -14,8 +14,8 @@ use crate::job::{Job, Passed, Row, conclude, perform, perform_all};
 use crate::platform::Platform;
 use crate::versions::{self, Cell, Kind, Shows};
 use crate::{
-    bench, host, lint, mb2check, module, packages, repro, root, rules, suite, table, toolchain,
-    tree, ui,
+    bench, deny, host, lint, mb2check, module, oldest, packages, repro, root, rules, suite, table,
+    toolchain, tree, ui,
 };
 
 /// The versions of GRUB that are tested besides the distribution's own.
@@ -198,9 +198,11 @@ fn before_machines(grubs: &[Grub], places: &[Place]) -> Vec<Job> {
         job("clippy", None, lint::clippy),
         job("rustdoc", None, lint::documentation),
         job("clippy over planted offences", None, lint::planted::command),
+        Job::new("crates", None, deny::check),
         Job::new("host tests", None, host_tests),
         Job::new("mb2check as installed", None, mb2check::check),
     ];
+    jobs.extend(oldest::job());
     for grub in grubs {
         let (name, grub) = (format!("patch-tree {}", grub.upstream), grub.clone());
         jobs.push(job(&name, None, move || patching::check(&grub)));

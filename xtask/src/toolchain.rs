@@ -11,10 +11,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::cmd::{forget_outer_cargo, output};
-use crate::{packages, ui};
+use crate::{oldest, packages, ui};
 
-/// The oldest minor version of Rust 1 that this repository compiles with.
-const OLDEST: u32 = 95;
 /// The newest minor version that it was tried with.
 const NEWEST_TESTED: u32 = 97;
 
@@ -82,9 +80,10 @@ impl Toolchain {
         let text = output(Command::new(&self.rustc).arg("--version"))?;
         let minor = minor_version(&text)
             .with_context(|| format!("cannot read the version of rustc: {}", text.trim()))?;
-        if minor < OLDEST {
+        let oldest = oldest::minor()?;
+        if minor < oldest {
             bail!(
-                "{} is 1.{minor}, but 1.{OLDEST} is needed",
+                "{} is 1.{minor}, but 1.{oldest} is needed",
                 self.rustc.display()
             );
         }

@@ -11,7 +11,8 @@ use crate::{root, toolchain, ui};
 
 /// The fuzz targets are a workspace of their own.
 const FUZZ: &str = "fuzz/Cargo.toml";
-const WORKSPACES: [&str; 2] = ["Cargo.toml", FUZZ];
+/// All workspaces.
+pub(crate) const WORKSPACES: [&str; 2] = ["Cargo.toml", FUZZ];
 
 /// Builds the documentation of all crates.
 ///
