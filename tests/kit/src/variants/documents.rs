@@ -89,6 +89,111 @@ fn the_promises_name_tests_that_exist() {
     assert!(steps_of_document("docs/security.md").len() > 2);
 }
 
+/// All documents.
+fn documents() -> Vec<String> {
+    let mut found: Vec<String> = fs::read_dir(root().join("docs"))
+        .unwrap()
+        .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .filter(|name| name.ends_with(".md"))
+        .collect();
+    found.extend(
+        [
+            "README.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "tests/README.md",
+        ]
+        .map(str::to_owned),
+    );
+    found
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_exist() {
+    let anchor = |heading: &str| {
+        let plain = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+        let text: String = heading.to_lowercase().chars().filter(plain).collect();
+        text.trim().replace(' ', "-")
+    };
+    for name in documents() {
+        let text = read(&name);
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for rest in text.split("](").skip(1) {
+            let target = rest.split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() {
+                name.clone()
+            } else {
+                format!("{folder}/{file}")
+            };
+            let place = root().join(path.trim_start_matches('/'));
+            assert!(place.exists(), "{name} links to {target}");
+            let there = |line: &str| {
+                line.starts_with('#') && anchor(line.trim_start_matches('#')) == heading
+            };
+            let found = heading.is_empty() || fs::read_to_string(place).unwrap().lines().any(there);
+            assert!(found, "{name} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn paths_in_documents_exist() {
+    for name in documents() {
+        let text = read(&name);
+        // Between blocks, and what names a file of ours.
+        let prose = text
+            .split("\n```")
+            .step_by(2)
+            .collect::<Vec<_>>()
+            .join("\n");
+        for path in quoted(&prose) {
+            let ours = [
+                "src",
+                "tests",
+                "xtask",
+                "module-glue",
+                "grub-headers",
+                "mb2check",
+                "docs",
+            ];
+            let first = path.split('/').next().unwrap_or_default();
+            let plain = path.contains('/') && !path.contains([' ', '*', ':', '…']);
+            if plain && ours.contains(&first) {
+                assert!(root().join(path).exists(), "{name}: there is no {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_map_of_a_load_names_functions_that_exist() {
+    let text = read("docs/architecture.md");
+    let mut steps = 0;
+    for line in text.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let [_, file, function, _] = cells[..] else {
+            continue;
+        };
+        let (file, function) = (
+            file.trim_matches(['`', ' ']),
+            function.trim_matches(['`', ' ']),
+        );
+        if !file.contains('/') || function.is_empty() {
+            continue;
+        }
+        let source = read(file);
+        let rust = ["fn NAME(", "fn NAME<", "\nNAME ("].map(|form| form.replace("NAME", function));
+        let there = rust.iter().any(|form| source.contains(form));
+        assert!(there, "{file} has no function {function}");
+        steps += 1;
+    }
+    assert!(steps > 15, "{steps}");
+}
+
 #[test]
 fn readme_shows_the_error_lines_of_steps_that_exist() {
     let text = read("README.md");
