@@ -3,6 +3,7 @@
 //! they refuse, has to be the same under the C module and under ours.
 
 mod chip;
+mod image;
 mod keys;
 mod measured;
 mod secure_boot;

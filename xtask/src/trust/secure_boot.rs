@@ -4,18 +4,15 @@
 //! Firmware, shim and GRUB trust the key that Debian's package of the firmware has for tests.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use mb2_testkit::image::Class;
 use mb2_testkit::kernel::{Flat, KernelSpec};
 use mb2_testkit::payload::Payload;
 use mb2_testkit::variants::Variant;
-use object::pe;
-use object::write::pe::{NtHeaders, Writer};
 
+use super::image::{self, Signer};
 use super::{BEGIN, END, KERNEL, NAME, same};
-use crate::cmd::{run, system};
 use crate::firmware;
 use crate::grub::Place;
 use crate::iso::{self, Flavour};
@@ -36,31 +33,6 @@ struct Case {
     alone: bool,
     steps: &'static [(&'static str, &'static str)],
 }
-
-/// Debian's key for tests of its firmware, and what belongs to it.
-const KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
-const CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
-
-/// Shim as it is before anybody has signed it.
-const SHIM: &str = "/usr/lib/shim/shimx64.efi";
-
-/// What shim wants to find in a program that it starts: a name and a generation for each part.
-const SBAT: &str = "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n\
-                    grub.test,1,Test,grub,1,nobody\n";
-
-/// Modules in GRUB's image.
-const INSIDE: [&str; 10] = [
-    "all_video",
-    "boot",
-    "configfile",
-    "echo",
-    "fat",
-    "multiboot2",
-    "part_msdos",
-    "search_fs_file",
-    "serial",
-    "terminal",
-];
 
 /// A byte of the kernel in its program.
 const TAMPERED: usize = 0x1000;
@@ -185,12 +157,12 @@ fn boot(place: &Place, flavour: Flavour, case: &Case, guest: &Guest) -> Result<O
     let work = disk.with_extension("work");
     iso::write_files(&work, &[])?;
     let signer = Signer::new(&work)?;
-    let signed = signer.sign("kernel", &program(&guest.variant.files[0].1)?)?;
+    let signed = signer.sign("kernel", &image::program(&guest.variant.files[0].1)?)?;
     let mut tampered = signed.clone();
     *tampered
         .get_mut(TAMPERED)
         .context("the kernel is too short")? ^= 1;
-    let grub = signer.sign("grub", &grub_image(place, flavour, case.alone, &work)?)?;
+    let grub = signer.sign("grub", &image::grub(place, flavour, case.alone, &work)?)?;
     let module = fs::read(iso::folder_of(place, flavour).join("multiboot2.mod"))?;
     let steps = case.steps.iter();
     let steps = steps.map(|(line, _)| format!("if {line}; then echo accepted {line}; fi\n"));
@@ -208,7 +180,7 @@ fn boot(place: &Place, flavour: Flavour, case: &Case, guest: &Guest) -> Result<O
     ];
     let shim;
     if case.shim {
-        shim = signer.sign("shim", &fs::read(SHIM)?)?;
+        shim = signer.sign("shim", &fs::read(image::SHIM)?)?;
         files.push(("EFI/BOOT/BOOTX64.EFI", &shim));
         files.push(("EFI/BOOT/grubx64.efi", &grub));
     } else {
@@ -225,98 +197,4 @@ fn boot(place: &Place, flavour: Flavour, case: &Case, guest: &Guest) -> Result<O
     })?;
     fs::write(disk.with_extension("txt"), &outcome.transcript)?;
     Ok(outcome)
-}
-
-/// Makes GRUB's image, with the module and all others that it needs.
-fn grub_image(place: &Place, flavour: Flavour, alone: bool, work: &Path) -> Result<Vec<u8>> {
-    let (first, sbat, to) = (work.join("first"), work.join("sbat"), work.join("grub"));
-    fs::write(
-        &first,
-        "search --file /run.cfg --set root\nsource /run.cfg\n",
-    )?;
-    fs::write(&sbat, SBAT)?;
-    let mut image = system("grub-mkimage");
-    image
-        .args(["-O", place.platform.name(), "-p", "/", "-d"])
-        .arg(iso::folder_of(place, flavour))
-        .arg("-c")
-        .arg(&first)
-        .arg("--sbat")
-        .arg(&sbat)
-        .arg("-o")
-        .arg(&to)
-        .args(alone.then_some("--disable-shim-lock"))
-        .args(INSIDE);
-    run(&mut image, &work.join("grub-mkimage.log"))?;
-    Ok(fs::read(to)?)
-}
-
-/// Puts a flat image of a kernel into a program for UEFI, as its code. It is never run as one.
-fn program(kernel: &[u8]) -> Result<Vec<u8>> {
-    let mut file = Vec::new();
-    let mut writer = Writer::new(true, 0x1000, 0x200, &mut file);
-    writer.reserve_dos_header();
-    writer.reserve_nt_headers(16);
-    writer.reserve_section_headers(1);
-    let code = writer.reserve_text_section(u32::try_from(kernel.len())?);
-    writer.write_empty_dos_header()?;
-    writer.write_nt_headers(NtHeaders {
-        machine: pe::IMAGE_FILE_MACHINE_AMD64,
-        time_date_stamp: 0,
-        characteristics: pe::IMAGE_FILE_EXECUTABLE_IMAGE | pe::IMAGE_FILE_LARGE_ADDRESS_AWARE,
-        major_linker_version: 0,
-        minor_linker_version: 0,
-        address_of_entry_point: code.virtual_address,
-        image_base: 0,
-        major_operating_system_version: 0,
-        minor_operating_system_version: 0,
-        major_image_version: 0,
-        minor_image_version: 0,
-        major_subsystem_version: 0,
-        minor_subsystem_version: 0,
-        subsystem: pe::IMAGE_SUBSYSTEM_EFI_APPLICATION,
-        dll_characteristics: pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT,
-        size_of_stack_reserve: 0,
-        size_of_stack_commit: 0,
-        size_of_heap_reserve: 0,
-        size_of_heap_commit: 0,
-    });
-    writer.write_section_headers();
-    writer.write_section(code.file_offset, kernel);
-    writer.write_file_align();
-    Ok(file)
-}
-
-/// The key that the firmware trusts.
-struct Signer {
-    key: PathBuf,
-    work: PathBuf,
-}
-
-impl Signer {
-    fn new(work: &Path) -> Result<Self> {
-        let key = work.join("key");
-        let mut openssl = system("openssl");
-        openssl.args(["pkey", "-passin", "pass:snakeoil", "-in", KEY, "-out"]);
-        run(openssl.arg(&key), &work.join("openssl.log"))?;
-        let work = work.to_owned();
-        Ok(Self { key, work })
-    }
-
-    /// Returns a program with its signature.
-    fn sign(&self, name: &str, program: &[u8]) -> Result<Vec<u8>> {
-        let (from, to) = (
-            self.work.join(name),
-            self.work.join(format!("{name}.signed")),
-        );
-        fs::write(&from, program)?;
-        let mut sbsign = system("sbsign");
-        sbsign
-            .arg("--key")
-            .arg(&self.key)
-            .args(["--cert", CERTIFICATE]);
-        sbsign.arg("--output").arg(&to).arg(&from);
-        run(&mut sbsign, &to.with_extension("log"))?;
-        Ok(fs::read(to)?)
-    }
 }
