@@ -49,7 +49,7 @@ const BAD: &str = "bad signature";
 ///
 /// Only if an image description contradicts itself.
 pub fn signed(payload: &Payload) -> Result<Signed> {
-    let mut kernel = KernelSpec::bare(Class::Elf64).build(payload)?;
+    let mut kernel = KernelSpec::elf(Class::Elf64).build(payload)?;
     kernel.bytes = gzip(&kernel.bytes)?;
     let (plain, other) = (noise(71, 5000), noise(72, 70_000));
     let packed = gzip(&other)?;
@@ -63,7 +63,7 @@ pub fn signed(payload: &Payload) -> Result<Signed> {
         .map(|(name, bytes)| (name.clone(), bytes.clone(), Signer::Trusted))
         .collect();
     // Each of these would load but for its signature.
-    let image = KernelSpec::bare(Class::Elf32).build(payload)?.bytes;
+    let image = KernelSpec::elf(Class::Elf32).build(payload)?.bytes;
     let mut session = Session::of(variant);
     for (kind, good, whole) in [
         ("kernel", &image, gzip(&image)?),
