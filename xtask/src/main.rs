@@ -22,6 +22,7 @@ mod grub;
 mod guide;
 mod host;
 mod initrd;
+mod install;
 mod intree;
 mod iso;
 mod job;
@@ -86,6 +87,10 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Compares our loader with GRUB's C loader on the host, over thousands of kernels.
     Differential(host::DifferentialArgs),
+    /// Puts our module into an installed GRUB; what was there is kept.
+    Install(install::InstallArgs),
+    /// Puts back what `install` has kept.
+    Uninstall(install::UninstallArgs),
     /// Builds a whole GRUB with our module in it into target/grub/VERSION/PLATFORM/.
     Grub(intree::GrubArgs),
     /// Runs all tests: rules, lints, host tests, module gates, QEMU.
@@ -132,6 +137,8 @@ fn main() -> ExitCode {
         Command::Boot(args) => boot::command(&args),
         Command::Bench(args) => bench::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Differential(args) => host::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Install(args) => install::install(&args).map(|()| ExitCode::SUCCESS),
+        Command::Uninstall(args) => install::uninstall(&args).map(|()| ExitCode::SUCCESS),
         Command::Grub(args) => intree::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::command(&args),
         Command::Fuzz(args) => fuzz::command(&args),

@@ -2,13 +2,14 @@
 //! Debian packages: which ones each part needs, and how they get installed.
 
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cmd::{output, run, system};
-use crate::{root, ui};
+use crate::{cache, root, ui};
 
 /// For configuring GRUB and for building the module.
 pub(crate) const BUILD: &[&str] = &[
@@ -149,7 +150,21 @@ pub(crate) fn refresh() {
     }
 }
 
-/// The right to install packages.
+/// Returns a command that runs a program as root, with our cache.
+///
+/// # Errors
+///
+/// If this user has not the right to.
+pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Result<Command> {
+    let Some(admin) = Admin::find() else {
+        bail!("this needs root or sudo");
+    };
+    let shelf = cache::folder()?;
+    let base = shelf.parent().context("the cache folder has a parent")?;
+    Ok(admin.command(program, ("XDG_CACHE_HOME", base.as_os_str())))
+}
+
+/// The right to act as root.
 enum Admin {
     /// This process has it.
     Root,
@@ -176,16 +191,28 @@ impl Admin {
         granted.then_some(Self::Sudo)
     }
 
-    fn apt_get(&self) -> Command {
-        let mut command = match self {
-            Self::Root => system("apt-get"),
+    /// Returns a program as a command with these rights and one variable set.
+    fn command(&self, program: impl AsRef<OsStr>, (key, value): (&str, &OsStr)) -> Command {
+        match self {
+            Self::Root => {
+                let mut command = system(program);
+                command.env(key, value);
+                command
+            }
             Self::Sudo => {
+                let mut set = OsString::from(key);
+                set.push("=");
+                set.push(value);
                 let mut sudo = system("sudo");
-                sudo.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+                sudo.args(["-n", "env"]).arg(set).arg(program);
                 sudo
             }
-        };
-        command.env("DEBIAN_FRONTEND", "noninteractive");
+        }
+    }
+
+    fn apt_get(&self) -> Command {
+        let quiet = ("DEBIAN_FRONTEND", OsStr::new("noninteractive"));
+        let mut command = self.command("apt-get", quiet);
         command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]);
         command
     }
