@@ -14,8 +14,8 @@ use crate::table::Group;
 use crate::test::LIMIT;
 use crate::versions::{Kind, Shows};
 use crate::{
-    dom0, firmware, guide, module, nx, packages, probe, rescue, root, testkernel, toolchain, trust,
-    variants, xen,
+    dom0, firmware, guide, install, module, nx, packages, probe, rescue, root, testkernel,
+    toolchain, trust, variants, xen,
 };
 
 /// Memory of the machines, in MiB.
@@ -54,6 +54,7 @@ pub(crate) fn jobs(
     for place in places.iter().filter(|place| full || place.grub.is_own()) {
         jobs.extend(trust::jobs(place, &payload)?);
     }
+    jobs.extend(install::check::jobs(places, &payload)?);
     jobs.extend(variants::jobs(places, full, &payload)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSymbol};
 
 use super::swap::MODULE;
+use crate::moddeps;
 use crate::platform::Platform;
 use crate::stock::Stock;
-use crate::moddeps;
 
 /// Names of the folder below the boot folder: GRUB's own, and that of Fedora and SUSE.
 const NAMES: [&str; 2] = ["grub", "grub2"];
@@ -62,10 +62,7 @@ impl Folder {
             let paths = known.iter().map(|grub| grub.join(platform.name()));
             let paths: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
             if paths.is_empty() && !asked.is_empty() {
-                bail!(
-                    "GRUB is not installed for {platform} in {}",
-                    boot.display()
-                );
+                bail!("GRUB is not installed for {platform} in {}", boot.display());
             }
             for path in paths {
                 found.push(Self::open(path, platform)?);
@@ -86,9 +83,8 @@ impl Folder {
                 place.display()
             )
         })?;
-        let fact = |key| {
-            value(&facts, key).with_context(|| format!("{} has no {key}", place.display()))
-        };
+        let fact =
+            |key| value(&facts, key).with_context(|| format!("{} has no {key}", place.display()));
         let (cpu, firmware) = (
             fact("grub_modinfo_target_cpu")?,
             fact("grub_modinfo_platform")?,

@@ -4,6 +4,8 @@
 //! Every folder is examined before the first one is changed, so that a refusal leaves all of them
 //! as they were.
 
+pub(crate) mod check;
+mod disk;
 mod folder;
 mod swap;
 
