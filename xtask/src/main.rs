@@ -12,6 +12,7 @@ mod boot;
 mod cache;
 mod cmd;
 mod cross;
+mod deb;
 mod deny;
 mod dom0;
 mod firmware;
@@ -91,6 +92,8 @@ enum Command {
     Install(install::InstallArgs),
     /// Puts back what `install` has kept.
     Uninstall(install::UninstallArgs),
+    /// Makes Debian packages with our module into target/deb/.
+    Deb(deb::DebArgs),
     /// Builds a whole GRUB with our module in it into target/grub/VERSION/PLATFORM/.
     Grub(intree::GrubArgs),
     /// Runs all tests: rules, lints, host tests, module gates, QEMU.
@@ -139,6 +142,7 @@ fn main() -> ExitCode {
         Command::Differential(args) => host::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Install(args) => install::install(&args).map(|()| ExitCode::SUCCESS),
         Command::Uninstall(args) => install::uninstall(&args).map(|()| ExitCode::SUCCESS),
+        Command::Deb(args) => deb::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Grub(args) => intree::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::command(&args),
         Command::Fuzz(args) => fuzz::command(&args),

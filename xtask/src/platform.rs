@@ -71,6 +71,11 @@ impl Platform {
         !matches!(self, Self::I386Pc)
     }
 
+    /// Debian's name of the platform, in the names of GRUB's packages.
+    pub(crate) fn debian_name(self) -> &'static str {
+        self.stock_package().trim_end_matches("-bin")
+    }
+
     /// Debian's package with the stock modules of this platform.
     pub(crate) fn stock_package(self) -> &'static str {
         match self {

@@ -33,8 +33,11 @@ pub(crate) struct Stock {
 /// If its package is not installed and cannot be fetched.
 pub(crate) fn folder(grub: &Grub, platform: Platform) -> Result<PathBuf> {
     let installed = packages::installed(platform.stock_package());
-    if installed.is_some_and(|version| version == grub.debian) {
-        return Ok(Path::new("/usr/lib/grub").join(platform.name()));
+    let folder = Path::new("/usr/lib/grub").join(platform.name());
+    // Our own package puts GRUB's module there, and ours in its place.
+    let diverted = folder.join("multiboot2.mod.distrib").exists();
+    if installed.is_some_and(|version| version == grub.debian) && !diverted {
+        return Ok(folder);
     }
     archive::modules(grub, platform)
 }

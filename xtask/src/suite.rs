@@ -14,7 +14,7 @@ use crate::table::Group;
 use crate::test::LIMIT;
 use crate::versions::{Kind, Shows};
 use crate::{
-    dom0, firmware, guide, install, module, nx, packages, probe, rescue, root, testkernel,
+    deb, dom0, firmware, guide, install, module, nx, packages, probe, rescue, root, testkernel,
     toolchain, trust, variants, xen,
 };
 
@@ -55,6 +55,8 @@ pub(crate) fn jobs(
         jobs.extend(trust::jobs(place, &payload)?);
     }
     jobs.extend(install::check::jobs(places, &payload)?);
+    let own = places.iter().filter(|place| place.grub.is_own());
+    jobs.extend(own.map(deb::check::job));
     jobs.extend(variants::jobs(places, full, &payload)?);
     jobs.retain(|job| wanted(job));
     if jobs.is_empty() {
