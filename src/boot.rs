@@ -11,7 +11,8 @@ use crate::info::{self, EfiMapRoom, ElfSections, EntryPoint, InfoType, Writer};
 use crate::load::loaded;
 use crate::plan::placement::Request;
 use crate::platform::{EfiMap, HandOver, MemoryMap, Platform, Relocator, Whose};
-use crate::session::{Kernel, Memory, Sections, Session, Tags};
+use crate::session::{Kernel, Memory, Sections, Session};
+use crate::tags::Tags;
 use crate::units::short;
 use crate::video;
 

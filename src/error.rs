@@ -406,6 +406,10 @@ kinds! {
     /// First and last address that are needed, the first that is not free, and
     /// GRUB's type of the memory there, 0 for none.
     NotFree = "o" "%s: 0x%llx-0x%llx is not free memory: 0x%llx has type %llu";
+    /// First and last address that are allowed, the first that is not free, GRUB's
+    /// type of the memory there, 0 for none, and the size and the nearest address
+    /// of a place that would do.
+    Elsewhere = "m" "%s: no room in 0x%llx-0x%llx: 0x%llx has type %llu; 0x%llx bytes fit at 0x%llx";
     /// Size, lowest address, and address that the end must not pass.
     NoRoom = "m" "%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
     /// The kernel needs a console and there is none.

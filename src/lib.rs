@@ -31,6 +31,7 @@ pub mod platform;
 mod sections;
 pub mod session;
 pub mod table;
+mod tags;
 pub mod units;
 pub mod video;
 pub mod wire;

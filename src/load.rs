@@ -4,26 +4,30 @@
 use crate::error::{Failed, Kind, Outcome};
 use crate::file::KernelFile;
 use crate::info;
-use crate::params::{Framebuffer, LoadParams};
+use crate::params::{Framebuffer, LoadParams, Options};
 use crate::plan::console;
 use crate::plan::image::{self, ImagePlan, Programs, Segment};
-use crate::plan::placement::Request;
+use crate::plan::placement::{ONE_MIB, Request};
 use crate::plan::relocate::Relocate;
 use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
-use crate::session::{Kernel, Loaded, Memory, Session, Tags};
+use crate::session::{Kernel, Loaded, Memory, Session};
 use crate::table::{RECORD_LEN, Table};
+use crate::tags::Tags;
 use crate::units::{FileOffset, PAGE, PhysAddr, Span, align_up, index, narrow};
 use crate::wire::elf::FileHeader;
 use crate::wire::header::Header;
 use core::ffi::CStr;
+
+/// How far behind the last byte of a kernel modules lie at least that have to
+/// lie behind it: 1 MiB is left for the kernel's own use.
+const MODULES_GAP: u32 = ONE_MIB + 1;
 
 /// One kernel on its way into memory: the session is filled as it goes.
 pub(crate) struct Load<'a, P: Platform> {
     pub(crate) platform: &'a mut P,
     pub(crate) file: KernelFile<P>,
     pub(crate) session: Session<P>,
-    /// An image that may be moved is relocated.
-    relocate: bool,
+    options: Options,
 }
 
 /// Loads the kernel that the arguments name and hands it over, ready to start, to
@@ -40,7 +44,7 @@ pub fn kernel<P: Platform, T>(
     keep: impl FnOnce(Session<P>) -> Outcome<T>,
 ) -> Outcome<T> {
     platform.unset_loader();
-    let mut relocate = true;
+    let mut options = Options::empty();
     let mut words = 0usize;
     let path = loop {
         let word = named(platform, args, words)?;
@@ -48,11 +52,11 @@ pub fn kernel<P: Platform, T>(
         if !word.to_bytes().starts_with(b"--") {
             break word;
         }
-        if word != c"--no-elf-relocs" {
+        let Some(option) = Options::named(word) else {
             platform.name(word);
             return Err(platform.refuse(Kind::UnknownOption));
-        }
-        relocate = false;
+        };
+        options |= option;
     };
     let file = platform.open(path, FileKind::Kernel)?;
     let command_line = platform.command_line(args, words, CommandLine::Kernel)?;
@@ -71,7 +75,7 @@ pub fn kernel<P: Platform, T>(
         platform,
         file,
         session: Session { kernel, memory },
-        relocate,
+        options,
     };
     if load.session.kernel.params.address.is_some() {
         load.flat()?;
@@ -127,7 +131,8 @@ impl<P: Platform> Load<'_, P> {
             ..
         } = kernel.loaded;
         let mut image = Relocate::new(programs, link_base, load_base);
-        if kernel.params.placement.is_some() && self.relocate {
+        let kept = self.options.contains(Options::NO_ELF_RELOCS);
+        if kernel.params.placement.is_some() && !kept {
             image.left = self.file.known_size().unwrap_or(end);
             image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
         }
@@ -176,6 +181,7 @@ impl<P: Platform> Load<'_, P> {
         let link_base = plan.extent.first;
         let mut load_base = link_base;
         let memory = &mut self.session.memory;
+        memory.image = plan.extent;
         let placement = self.session.kernel.params.placement;
         if let Some(placement) = &placement {
             let size = plan.extent.len();
@@ -200,10 +206,17 @@ impl<P: Platform> Load<'_, P> {
         memory.map = None;
         // The image lies below 4 GiB on both sides, so this is exact.
         let slide = load_base.wrapping_sub(link_base);
+        let mut modules_from = PAGE;
+        if self.options.contains(Options::MODULES_AFTER_KERNEL) {
+            let last = plan.extent.last.wrapping_add(slide);
+            let behind = align_up(last.saturating_add(MODULES_GAP), PAGE);
+            modules_from = behind.unwrap_or(u32::MAX);
+        }
         self.session.kernel.loaded = Loaded {
             link_base,
             load_base,
             entry: plan.entry.wrapping_add(slide),
+            modules_from,
         };
         Ok(())
     }
@@ -298,9 +311,10 @@ fn read_module<P: Platform>(
         .ok()
         .and_then(|size| align_up(size, PAGE))
         .map(|size| Request::lowest(size, PAGE));
-    let Some(request) = request else {
+    let Some(mut request) = request else {
         return Err(platform.refuse3(Kind::NoRoom, size, PAGE.into(), u32::MAX.into()));
     };
+    request.window.first = session.kernel.loaded.modules_from;
     let target = session.memory.place(platform, &request, Whose::Other)?;
     let bytes = session.memory.bytes();
     if let Some((contents, rest)) = bytes.split_at_mut_checked(narrow(size)) {

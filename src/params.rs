@@ -5,6 +5,7 @@ use crate::error::{Kind, Outcome, Report};
 use crate::info::InfoType;
 use crate::wire::header::{Header, Tag, TagType};
 use bitflags::bitflags;
+use core::ffi::CStr;
 
 /// Firmware below GRUB, as far as it decides between tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,29 @@ bitflags! {
         const EGA_TEXT = 2;
         /// The kernel can use a framebuffer.
         const FRAMEBUFFER = 4;
+    }
+}
+
+bitflags! {
+    /// Options of `multiboot2`: the n-th of [`OPTIONS`] has bit n.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Options: u32 {
+        /// A moved image relocates itself.
+        const NO_ELF_RELOCS = 1;
+        /// Modules lie behind the kernel.
+        const MODULES_AFTER_KERNEL = 2;
+    }
+}
+
+/// Options as they are typed, before the name of the file.
+const OPTIONS: [&CStr; 2] = [c"--no-elf-relocs", c"--modules-after-kernel"];
+
+impl Options {
+    /// The option with this name.
+    #[must_use]
+    pub fn named(name: &CStr) -> Option<Self> {
+        let number = OPTIONS.iter().position(|option| *option == name)?;
+        Some(Self::from_bits_retain(1 << number))
     }
 }
 

@@ -3,13 +3,14 @@
 
 #[cfg(doc)]
 use crate::error::Failed;
-use crate::error::{Kind, Outcome};
-use crate::info::{ElfSections, Writer};
+use crate::error::{Kind, MAX_VALUES, Outcome};
+use crate::info::ElfSections;
 use crate::params::{Firmware, LoadParams};
 use crate::plan::image;
 use crate::plan::placement::{self, FreeMemory, ONE_MIB, Request};
 use crate::platform::{MemoryMap, Platform, Relocator, Whose};
-use crate::table::{Bytes, RECORD_LEN, Table, copy};
+use crate::table::{Bytes, RECORD_LEN, Table};
+use crate::tags::Tags;
 use crate::units::{PAGE, PhysAddr, Span, align_down};
 
 /// Where a session lives between commands. The empty place is all zero, so
@@ -65,6 +66,8 @@ pub struct Loaded {
     pub load_base: u32,
     /// Where the kernel starts, after any move.
     pub entry: u32,
+    /// Modules lie from here on.
+    pub modules_from: u32,
 }
 
 /// Section headers of the kernel, kept for the boot information.
@@ -91,60 +94,6 @@ impl<B: Bytes> Sections<B> {
     }
 }
 
-/// Tags of the boot information that are written before the rest.
-pub struct Tags<P: Platform> {
-    buffer: Option<P::Buffer>,
-    len: usize,
-}
-
-impl<P: Platform> Default for Tags<P> {
-    fn default() -> Self {
-        Self {
-            buffer: None,
-            len: 0,
-        }
-    }
-}
-
-impl<P: Platform> Tags<P> {
-    /// The first `len` bytes of a buffer that tags were written to.
-    pub fn new(buffer: P::Buffer, len: usize) -> Self {
-        Self {
-            buffer: Some(buffer),
-            len,
-        }
-    }
-
-    /// The tags, in the order in which they came.
-    pub fn bytes(&self) -> &[u8] {
-        let tags: &[u8] = self.buffer.as_deref().unwrap_or_default();
-        tags.get(..self.len).unwrap_or_default()
-    }
-
-    /// Appends what `write` writes; when that fails the tags are as they were.
-    ///
-    /// # Errors
-    ///
-    /// [`Failed`] when GRUB's heap is full.
-    #[inline(never)] // keeps the callers' stack frames small
-    pub fn append(&mut self, platform: &mut P, write: &dyn Fn(&mut Writer<'_>)) -> Outcome {
-        let mut counter = Writer::new(&mut []);
-        write(&mut counter);
-        let len = self.len.saturating_add(counter.len());
-        if self.buffer.as_ref().is_none_or(|tags| tags.len() < len) {
-            let mut larger = platform.alloc(len.saturating_mul(2))?;
-            copy(&mut larger, self.bytes());
-            self.buffer = Some(larger);
-        }
-        if let Some(tags) = &mut self.buffer {
-            let free = tags.get_mut(self.len..).unwrap_or_default();
-            write(&mut Writer::new(free));
-        }
-        self.len = len;
-        Ok(())
-    }
-}
-
 /// Chunks of the relocator and what is known of their targets.
 pub struct Memory<P: Platform> {
     /// GRUB's relocator.
@@ -155,8 +104,8 @@ pub struct Memory<P: Platform> {
     /// of it; one byte at 0 is nothing.
     pool: u32,
     rest: Span,
-    /// Address of what was reserved last, if that is a part of the pool, else
-    /// 0, and its size.
+    /// Address of what was reserved last, if that is a part of the pool that
+    /// nobody keeps yet, else 0, and its size.
     part: u32,
     size: u32,
     /// The memory map, while memory without a choice is placed.
@@ -164,6 +113,10 @@ pub struct Memory<P: Platform> {
     /// Bytes that are kept, and bytes that earlier pools had left.
     kept: u32,
     lost: u32,
+    /// The image as it is linked; one byte at 0 until that is known.
+    pub(crate) image: Span,
+    /// Why nothing was placed: the numbers of [`Kind::Elsewhere`].
+    why: [u32; MAX_VALUES],
     /// Boot services stay, which only UEFI has.
     keep_services: bool,
     /// A chunk lies where it must not: GRUB takes no single chunk back, and
@@ -208,6 +161,8 @@ impl<P: Platform> Memory<P> {
             map: None,
             kept: 0,
             lost: 0,
+            image: Span { first: 0, last: 0 },
+            why: [0; MAX_VALUES],
             keep_services: params.keep_services,
             spoiled: false,
         })
@@ -255,10 +210,13 @@ impl<P: Platform> Memory<P> {
         // All this is memory below 4 GiB, so no sum passes that.
         self.kept = self.kept.wrapping_add(self.size);
         if self.part != 0 {
+            let skipped = self.part.wrapping_sub(self.rest.first);
+            self.lost = self.lost.wrapping_add(skipped);
             match self.part.checked_add(self.size) {
                 Some(first) => self.rest.first = first,
                 None => self.rest.last = 0,
             }
+            self.part = 0;
         }
     }
 
@@ -267,6 +225,12 @@ impl<P: Platform> Memory<P> {
     /// pool has as many bytes as are kept: a few things waste nothing.
     #[inline(never)] // keeps the caller's stack frame small
     fn share(&mut self, platform: &mut P, request: &Request) -> u32 {
+        if self.part != 0 {
+            // Nobody kept it, and nobody may know what was in it.
+            let start = self.part.wrapping_sub(self.pool);
+            self.relocator.share(start, self.size);
+            self.relocator.newest().fill(0);
+        }
         let mut fits = request.fits(&self.rest);
         let size = align_down(self.kept.min(POOL_LEN), PAGE);
         let lost = self.lost.wrapping_add(self.rest.len());
@@ -300,32 +264,43 @@ impl<P: Platform> Memory<P> {
     ///
     /// # Errors
     ///
-    /// [`Kind::NoRoom`], [`Kind::Scattered`], for memory without a choice
-    /// [`Kind::NotFree`], and what GRUB refuses.
+    /// [`Kind::Elsewhere`], [`Kind::NoRoom`] when nothing would do, for memory
+    /// without a choice [`Kind::NotFree`]; [`Kind::Scattered`], and what GRUB
+    /// refuses.
     pub fn place(
         &mut self,
         platform: &mut P,
         request: &Request,
         whose: Whose,
     ) -> Outcome<PhysAddr> {
-        let target = self.try_place(platform, request, whose)?;
-        target.ok_or_else(|| request.no_room(platform))
+        if let Some(target) = self.try_place(platform, request, whose)? {
+            return Ok(target);
+        }
+        let kind = match self.why[5] {
+            _ if self.spoiled => Kind::NoRoom,
+            0 if request.is_fixed() => Kind::NotFree,
+            0 => Kind::NoRoom,
+            _ => Kind::Elsewhere,
+        };
+        if kind == Kind::NoRoom {
+            return Err(request.no_room(platform));
+        }
+        Err(platform.report(kind, &self.why.map(u64::from)))
     }
 
     /// Reserves memory where `request` allows it, if there is any.
     ///
     /// # Errors
     ///
-    /// [`Kind::Scattered`], for memory without a choice [`Kind::NotFree`], and
-    /// what GRUB refuses.
+    /// [`Kind::Scattered`], and what GRUB refuses.
     pub fn try_place(
         &mut self,
         platform: &mut P,
         request: &Request,
         whose: Whose,
     ) -> Outcome<Option<PhysAddr>> {
-        self.size = request.size;
         self.part = self.share(platform, request);
+        self.size = request.size;
         if self.part != 0 {
             return Ok(Some(PhysAddr(self.part)));
         }
@@ -358,12 +333,29 @@ impl<P: Platform> Memory<P> {
         let firmware = platform.machine().firmware;
         let fixed = request.is_fixed();
         let (map, mut free) = self.free(platform, whose, fixed)?;
-        if fixed {
-            free.check_fixed(&request.window, &map, platform)?;
-        } else if platform.machine().has_services() && !beside_services {
+        let ends_services = platform.machine().has_services() && !beside_services;
+        if ends_services && !fixed {
             free.spare_trampoline();
         }
         let Some(planned) = free.place(request, firmware) else {
+            let [at, kind] = free.obstacle(&request.window, &map);
+            let mut whole = *request;
+            if fixed {
+                // Its author may link it to another page.
+                let window = self.image;
+                let size = window.len();
+                whole = Request {
+                    size,
+                    window,
+                    align: PAGE,
+                    ..whole
+                };
+                if ends_services {
+                    free.spare_trampoline();
+                }
+            }
+            let Span { first, last } = request.window;
+            self.why = [first, last, at, kind, whole.size, free.nearest(&whole)];
             return Ok(None);
         };
         let target = if beside_services {

@@ -6,8 +6,8 @@ use crate::info::{self, Framebuffer, Pixels, VBE_CONTROLLER_LEN, VBE_MODE_LEN, W
 use crate::params::LoadParams;
 use crate::plan::console;
 use crate::platform::Platform;
-use crate::session::Tags;
 use crate::table;
+use crate::tags::Tags;
 use crate::units::{low16, wide};
 use crate::wire::{u8_at, u16_at};
 

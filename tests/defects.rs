@@ -340,7 +340,7 @@ fn d15_fixed_images_lie_in_free_memory() {
         (0x9_f000, 0x9_fc00, 2),
         (0, 0, 1),
     ] {
-        let error = Fake::bios().refuses(&at(base), Kind::NotFree);
+        let error = Fake::bios().refuses(&at(base), Kind::Elsewhere);
         assert_eq!(error.values[2..4], [first, kind], "{base:#x}");
     }
     // Boot services' memory, beside them and after them.
@@ -353,7 +353,7 @@ fn d15_fixed_images_lie_in_free_memory() {
     let beside = images::bytes(&images::elf_at(Class::Elf64, base, &keep));
     let error = fake.load(&beside).unwrap_err();
     assert!(
-        matches!(error, Fault::Ours(e) if e.kind == Kind::NotFree),
+        matches!(error, Fault::Ours(e) if e.kind == Kind::Elsewhere),
         "{error:?}"
     );
     assert!(fake.empty());

@@ -128,7 +128,7 @@ fn a_window_as_narrow_as_the_image_is_enough() {
     }
     let narrow = relocatable(0x12_3001, 0x12_3001 + SPAN, 0x1000, 1);
     let image = images::elf(Class::Elf64, &HeaderBuilder::new().tag(narrow));
-    Fake::bios().refuses(&images::bytes(&image), Kind::NoRoom);
+    Fake::bios().refuses(&images::bytes(&image), Kind::Elsewhere);
 }
 
 #[test]

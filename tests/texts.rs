@@ -82,6 +82,7 @@ LoadEnd: /boot/xen: load_end_addr 0x1 is not above 0x1000
 BssEnd: /boot/xen: bss_end_addr 0x1 is below load end 0x1000
 ImageEnd: /boot/xen: image end 0x1 is not in 0x1000-4 GiB
 NotFree: /boot/xen: 0x1-0x1000 is not free memory: 0x2fff has type 4
+Elsewhere: /boot/xen: no room in 0x1-0x1000: 0x2fff has type 4; 0x2000 bytes fit at 0x4fff
 NoRoom: /boot/xen: no free memory for 0x1 bytes in 0x1000-0x2fff
 NoConsole: OS requires a console but none is available
 ";

@@ -47,6 +47,12 @@ const ANYWHERE: Span = Span {
     last: u32::MAX,
 };
 
+/// The same without the last page: no relocatable tag can name its end.
+const PROPOSED: Span = Span {
+    first: PAGE,
+    last: u32::MAX - PAGE,
+};
+
 impl Request {
     /// Wish of a module, a section or the boot information: `size` bytes at
     /// the lowest address.
@@ -64,18 +70,14 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`Kind::PlacementRange`] when the tag's window is smaller.
+    /// [`Kind::PlacementRange`] when the tag's window has no byte.
     pub fn image(size: u32, placement: &Placement, report: &mut impl Report) -> Outcome<Self> {
+        let first = placement.min.max(PAGE);
         // The tag bounds the image's end, so the byte there is outside.
-        let highest = placement.max.checked_sub(size);
-        let last = placement.max.checked_sub(1);
-        match (highest, last) {
-            (Some(highest), Some(last)) if placement.min <= highest => Ok(Self {
+        match placement.max.checked_sub(1) {
+            Some(last) if first <= last => Ok(Self {
                 size,
-                window: Span {
-                    first: placement.min.max(PAGE),
-                    last,
-                },
+                window: Span { first, last },
                 align: placement.align,
                 preference: placement.preference,
             }),
@@ -98,7 +100,7 @@ impl Request {
     /// Tells whether there is no choice.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
-        self.window.len() == self.size
+        self.window.len() == self.size && self.align == 1
     }
 
     /// Tells whether `span` is what was wished for.
@@ -243,21 +245,18 @@ impl<B: Bytes> FreeMemory<B> {
         best.map(PhysAddr)
     }
 
-    /// Checks memory that has no choice.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::NotFree`] with the first byte that is not free and the type
-    /// that `map` gives it.
-    pub fn check_fixed(&self, wanted: &Span, map: &[u8], report: &mut impl Report) -> Outcome {
-        let mut at = wanted.first;
+    /// What is in the way of a request: the first byte of its window that is not
+    /// free, else the first one, and the type that `map` gives it.
+    #[must_use]
+    pub fn obstacle(&self, window: &Span, map: &[u8]) -> [u32; 2] {
+        let mut at = window.first;
         for free in self.0.iter() {
             if free.first <= at && at <= free.last {
-                if free.last >= wanted.last {
-                    return Ok(());
-                }
-                at = free.last.saturating_add(1);
+                at = free.last.wrapping_add(1); // the last one may end at 4 GiB
             }
+        }
+        if at < window.first || at > window.last {
+            at = window.first; // only the alignment is in the way
         }
         let mut kind = 0;
         for (span, found) in entries(map) {
@@ -265,8 +264,28 @@ impl<B: Bytes> FreeMemory<B> {
                 kind = found;
             }
         }
-        let numbers = [wanted.first, wanted.last, at, kind, 0, 0];
-        Err(report.report(Kind::NotFree, &numbers.map(u64::from)))
+        [at, kind]
+    }
+
+    /// The free place nearest to the start of the window of `request`, which has
+    /// none; 0 when nothing fits anywhere.
+    #[must_use]
+    pub fn nearest(&self, request: &Request) -> u32 {
+        let wanted = align_down(request.window.first, request.align);
+        let anywhere = Request {
+            window: PROPOSED,
+            ..*request
+        };
+        let mut nearest = 0;
+        for free in self.0.iter() {
+            if let Some(fits) = anywhere.fits(&free) {
+                let at = wanted.max(fits.first).min(fits.last);
+                if nearest == 0 || at.abs_diff(wanted) < wanted.abs_diff(nearest) {
+                    nearest = at;
+                }
+            }
+        }
+        nearest
     }
 }
 
@@ -310,7 +329,7 @@ pub fn check_trampoline<B: Bytes>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, Kept};
+    use crate::error::Kept;
 
     /// A map of (start, end, type).
     fn map(list: &[(u64, u64, u32)]) -> Vec<u8> {
@@ -332,13 +351,6 @@ mod tests {
         }
         let len = FreeMemory::<Vec<u8>>::bytes_for(map, taken.len());
         FreeMemory::new(map, Some(&table), vec![0; len])
-    }
-
-    fn check(free: &FreeMemory<Vec<u8>>, wanted: &Span, map: &[u8]) -> Option<Error> {
-        let mut kept = Kept::default();
-        let checked = free.check_fixed(wanted, map, &mut kept);
-        assert_eq!(checked.is_err(), kept.0.is_some());
-        kept.0
     }
 
     const PC: [(u64, u64, u32); 4] = [
@@ -416,8 +428,8 @@ mod tests {
             first: 0x1f_0000,
             last: 0x20ffff,
         };
-        let error = Error::new(Kind::NotFree, &[0x1f_0000, 0x20_ffff, 0x20_0000, 4]);
-        assert_eq!(check(&free, &wanted, &map(&list)), Some(error));
+        assert!(!free.holds(&wanted));
+        assert_eq!(free.obstacle(&wanted, &map(&list)), [0x20_0000, 4]);
     }
 
     #[test]
@@ -428,13 +440,13 @@ mod tests {
             first: 0x10_0000,
             last: 0x2fffff,
         };
-        assert_eq!(check(&free, &wanted, &map(&list)), None);
+        assert!(free.holds(&wanted));
+        assert_eq!(free.obstacle(&wanted, &map(&list)), [0x10_0000, 1]);
         let one_more = Span {
             last: 0x30_0000,
             ..wanted
         };
-        let error = check(&free, &one_more, &map(&list));
-        assert_eq!(error.unwrap().values[2..4], [0x30_0000, 0]);
+        assert_eq!(free.obstacle(&one_more, &map(&list)), [0x30_0000, 0]);
     }
 
     #[test]
@@ -451,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_smaller_than_the_image_is_refused() {
+    fn a_window_without_a_byte_is_refused() {
         let tag = |min, max| Placement {
             min,
             max,
@@ -459,11 +471,41 @@ mod tests {
             preference: Preference::Low,
         };
         let mut kept = Kept::default();
-        assert!(Request::image(0x1000, &tag(0x1000, 0x2000), &mut kept).is_ok());
-        for (min, max) in [(0x1001, 0x2000), (0, 0xfff), (u32::MAX, 0)] {
+        assert!(Request::image(0x1000, &tag(0x1fff, 0x2000), &mut kept).is_ok());
+        for (min, max) in [(0x2000, 0x2000), (0, 0x1000), (u32::MAX, 0)] {
             assert!(Request::image(0x1000, &tag(min, max), &mut kept).is_err());
             assert_eq!(kept.0.take().unwrap().kind, Kind::PlacementRange);
         }
+    }
+
+    #[test]
+    fn the_nearest_place_lies_on_either_side() {
+        let list = [
+            (0, 0x9_0000, 1),
+            (0x100_0000, 0x120_0000, 1),
+            (0x200_0000, 0x300_0000, 1),
+            (0x300_0000, 0x310_0000, 4),
+        ];
+        let free = free(&map(&list), &[]);
+        let near = |first, size, align| {
+            free.nearest(&Request {
+                size,
+                window: Span {
+                    first,
+                    last: first + 0xff_ffff,
+                },
+                align,
+                preference: Preference::High,
+            })
+        };
+        assert_eq!(near(0x300_0000, 0x1000, 0x1000), 0x2ff_f000);
+        assert_eq!(near(0x300_0000, 0x1001, 0x20_0000), 0x2e0_0000);
+        assert_eq!(near(0x17f_0000, 0x1000, 0x1000), 0x11f_f000);
+        assert_eq!(near(0x190_0000, 0x1000, 0x1000), 0x200_0000);
+        assert_eq!(near(0, 0x1000, 0x1000), 0x1000);
+        assert_eq!(near(0x130_0000, 0x20_0001, 1), 0x200_0000);
+        assert_eq!(near(0x130_0000, 0x100_0001, 1), 0);
+        assert_eq!(near(0x130_0000, 0x1000, 0x1000_0000), 0);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! are free or not.
 
 use arbitrary::Arbitrary;
-use mb2::error::{Kept, Kind};
 use mb2::params::{Firmware, Preference};
 use mb2::plan::placement::{AVAILABLE, FreeMemory, Request};
 use mb2::table::{RECORD_LEN, Table};
@@ -81,8 +80,9 @@ impl Memory {
         free
     }
 
-    /// The place that suits best, tried one after another.
-    fn place(&self, free: &[bool], request: &Request) -> Option<u64> {
+    /// The places that would do, tried one after another, and where the free
+    /// memory around each starts.
+    fn fits(&self, free: &[bool], request: &Request) -> Vec<(u64, u64)> {
         let size = u64::from(request.size);
         let window = u64::from(request.window.first)..=u64::from(request.window.last);
         let (mut fits, mut start) = (Vec::new(), 0);
@@ -101,6 +101,12 @@ impl Memory {
                 fits.push((at, self.address(start)));
             }
         }
+        fits
+    }
+
+    /// The place that suits best.
+    fn place(&self, free: &[bool], request: &Request) -> Option<u64> {
+        let fits = self.fits(free, request);
         // Low memory of a BIOS is the last choice.
         let better = fits.iter().find(|fit| self.uefi || fit.1 >= 0x10_0000);
         match self.high {
@@ -143,11 +149,11 @@ impl Memory {
             };
             let first = units.clone().find(|&unit| !free[unit]);
             assert_eq!(found.holds(&span), first.is_none(), "{span:x?}");
-            let mut kept = Kept::default();
-            let fixed = found.check_fixed(&span, &map, &mut kept);
-            assert_eq!(fixed.is_ok(), first.is_none());
-            let at = kept.0.map(|error| (error.kind, error.values[2]));
-            assert_eq!(at, first.map(|unit| (Kind::NotFree, self.address(unit))));
+            // Where all is free, it is its first byte.
+            let [at, kind] = found.obstacle(&span, &map);
+            let first = first.unwrap_or(units.start);
+            assert_eq!(u64::from(at), self.address(first));
+            assert_eq!(kind, self.kind_of(first));
         }
         let firmware = if self.uefi {
             Firmware::Efi64
@@ -159,7 +165,31 @@ impl Memory {
             .place(&request, firmware)
             .map(|PhysAddr(at)| u64::from(at));
         assert_eq!(place, self.place(&free, &request), "{request:x?}");
+        // The nearest place of all memory but the last page.
+        let anywhere = Request {
+            window: Span {
+                first: 0,
+                last: u32::MAX - 0x1000,
+            },
+            ..request
+        };
+        let wanted = u64::from(request.window.first) / u64::from(request.align);
+        let wanted = wanted * u64::from(request.align);
+        let all = self.fits(&free, &anywhere).into_iter().map(|fit| fit.0);
+        let nearest = all.min_by_key(|at| at.abs_diff(wanted));
+        let found = u64::from(found.nearest(&request));
+        assert_eq!(found, nearest.unwrap_or(0), "{request:x?}");
         place.is_some()
+    }
+
+    /// The type of a unit: that of the first entry that does not call it
+    /// available.
+    fn kind_of(&self, unit: usize) -> u32 {
+        let here = |entry: &&(u16, u16, u8)| Self::units(entry.0, entry.1).contains(&unit);
+        let kinds = self.map.iter().filter(here).map(|entry| kind(entry.2));
+        let mut kinds: Vec<u32> = kinds.collect();
+        kinds.sort_by_key(|&kind| kind == AVAILABLE);
+        kinds.first().copied().unwrap_or(0)
     }
 
     fn request(&self) -> Request {

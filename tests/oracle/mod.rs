@@ -320,7 +320,7 @@ impl Judge {
         let pieces = meaning.parts.len() + meaning.sections.len();
         let lacks = match fault {
             Fault::Ours(error) if error.kind == Kind::Scattered && pieces > CHUNKS - 6 => return,
-            Fault::Ours(error) => error.kind == Kind::NoRoom,
+            Fault::Ours(error) => [Kind::NoRoom, Kind::Elsewhere].contains(&error.kind),
             Fault::Grub(call) => meaning.keeps_services && call == "no chunk",
             Fault::Unexplained | Fault::Halted => false,
         };

@@ -97,6 +97,8 @@ const FRAME: [&str; 3] = ["header at", "header tag", "no end tag"];
 const FAR: &str = "program header at a too high offset";
 /// The error names the tag, which is in a buffer that C has freed already.
 const FREED: &str = "heap-use-after-free";
+/// What would do, if anything would, is named.
+const NO_PLACE: [&str; 2] = ["no free memory", "no room in"];
 const MEMORY: [&str; 2] = ["couldn't find suitable memory", "out of memory"];
 /// In any way: with an error, in a crash, or not at all.
 const ANYHOW: &str = "";
@@ -120,7 +122,7 @@ oddities! {
     /// The window allows only memory that is not free, or the lowest free page,
     /// which the hand-over's own code needs.
     NoPlace: "C looks for that page when it is too late to fail (D24)",
-        refused ["no free memory"], fails [], changes [];
+        refused NO_PLACE, fails [], changes [];
     /// Boot services are to stay, and there is no entry beside them.
     NoServicesEntry: "C keeps them for a kernel that cannot use them (D16)",
         refused [], fails MEMORY, changes [Services];
@@ -129,10 +131,10 @@ oddities! {
         refused [], fails [ANYHOW], changes [Services, Entry];
     /// A fixed image is linked to memory that is not free.
     NotFree: "C does not look at the map (D15)",
-        refused ["is not free memory", "no free memory"], fails [], changes [];
+        refused ["is not free memory", "no free memory", "no room in"], fails [], changes [];
     /// An image beside boot services cannot be where it will run.
     MovesOverServices: "C moves it over memory of the firmware (D25)",
-        refused ["no free memory"], fails [], changes [];
+        refused NO_PLACE, fails [], changes [];
     /// Program headers with wrong sizes, or not in the file.
     ProgramTable: "C reads what is in its buffer (D6)",
         refused TABLE, fails [], changes [];
@@ -239,7 +241,7 @@ oddities! {
         refused ["too many pieces"], fails MEMORY, changes [];
     /// Image, sections and modules need most of the memory.
     Large: "it depends on the order whether all find room",
-        refused ["no free memory", "out of memory"], fails MEMORY, changes [];
+        refused ["no free memory", "no room in", "out of memory"], fails MEMORY, changes [];
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Images for which there is no place in memory.
 
 use super::bad::{Bad, Cost, session};
+use super::session::Session;
 use super::{Platform, Variant};
 use crate::error::Result;
 use crate::header::Relocatable;
@@ -10,8 +11,8 @@ use crate::kernel::KernelSpec;
 use crate::payload::Payload;
 
 const RANGE: &str = "invalid min/max address and/or load size";
-const NO_ROOM: &str = "no free memory for 0x";
-const NOT_FREE: &str = "is not free memory: 0x";
+/// The line ends with a place that would do.
+const NO_ROOM: &str = "no room in 0x";
 
 /// Memory of both UEFI machines that is ACPI's own, and memory of the 64-bit
 /// one's boot services (OVMF places them at these addresses).
@@ -60,7 +61,11 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         built.collect()
     };
     let everywhere = list(&[
-        ("window-small", RANGE, movable(window(0x10_0000, 0x10_1000))),
+        (
+            "window-small",
+            "no room in 0x100000-0x100fff: 0x100000 has type 1; 0x",
+            movable(window(0x10_0000, 0x10_1000)),
+        ),
         (
             "window-inverted",
             RANGE,
@@ -72,11 +77,15 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             NO_ROOM,
             movable(window(0xf000_0000, u32::MAX)),
         ),
-        ("not-ram", NOT_FREE, fixed(0xf000_0000)),
-        ("beyond-ram", NOT_FREE, fixed(0x6000_0000)),
-        ("over-the-end-of-ram", NOT_FREE, fixed(0x1fff_f000)),
-        ("at-0", NOT_FREE, fixed(0)),
-        ("video-memory", NOT_FREE, fixed(0xa_0000)),
+        ("not-ram", "0xf0000000 has type 0; 0x", fixed(0xf000_0000)),
+        (
+            "beyond-ram",
+            "0x60000000 has type 0; 0x",
+            fixed(0x6000_0000),
+        ),
+        ("over-the-end-of-ram", NO_ROOM, fixed(0x1fff_f000)),
+        ("at-0", "no room in 0x0-0x", fixed(0)),
+        ("video-memory", "0xa0000 has type ", fixed(0xa_0000)),
     ])?;
     let efi = list(&[
         ("acpi-nvs", "0x810000 has type 4", fixed(NVS)),
@@ -91,10 +100,18 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     let beside_services = list(&[
         ("services", "0x900000 has type ", beside(fixed(SERVICES))),
         ("window-services", NO_ROOM, beside(movable(services))),
-        ("beside-not-ram", NOT_FREE, beside(fixed(0xf000_0000))),
+        ("beside-not-ram", NO_ROOM, beside(fixed(0xf000_0000))),
     ])?;
+    // What is proposed for an image linked to memory of cards would do.
+    let relinked = Variant::of("session-nearest-place", &fixed(0x10_0000), payload)?;
+    let relinked = Session::of(relinked).refuses(
+        "linked-to-cards",
+        "bytes fit at 0x100000",
+        fixed(0xd_0000).build(payload)?.bytes,
+    );
     Ok(vec![
-        session("refused-places", everywhere, Cost::Searches(6), payload)?,
+        relinked.finish(),
+        session("refused-places", everywhere, Cost::Searches(7), payload)?,
         session("refused-places-efi", efi, Cost::Searches(3), payload)?.on(&Platform::EFI),
         session(
             "refused-places-beside-services",
