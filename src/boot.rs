@@ -218,6 +218,8 @@ fn leave_firmware<P: Platform>(
         if let Some(EfiMap { len, descriptor }) = platform.end_services(free)? {
             place.settle(&mut out, len, descriptor);
             info::close(&mut out);
+            let end = out.len();
+            out.behind(end).fill(0); // what UEFI scribbled
             return Ok(target.0);
         }
         if attempt == MAP_ATTEMPTS {

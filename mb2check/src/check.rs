@@ -27,6 +27,8 @@ pub struct Module {
 pub struct Commands {
     /// The kernel's command line.
     pub line: String,
+    /// Modules have to lie behind the kernel.
+    pub modules_after_kernel: bool,
     /// The modules, in order.
     pub modules: Vec<Module>,
 }
@@ -117,7 +119,7 @@ pub fn firmware_name(firmware: Firmware) -> &'static str {
 fn run(image: &Input, setup: &Setup, commands: &Commands) -> Ran {
     let mut host = Host::new(setup, image);
     let mut ran = Ran::default();
-    let mut loaded = match host.multiboot2(&commands.line) {
+    let mut loaded = match host.multiboot2(commands) {
         Ok(loaded) => loaded,
         Err(fault) => {
             ran.fault = Some(("multiboot2".to_owned(), image.name.clone(), fault));

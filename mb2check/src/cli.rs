@@ -54,6 +54,10 @@ pub struct Cli {
     )]
     pub module: Vec<String>,
 
+    /// Load modules behind the kernel, as multiboot2 does with this option
+    #[arg(long)]
+    pub modules_after_kernel: bool,
+
     /// Command line of the kernel
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub command_line: String,

@@ -306,7 +306,7 @@ fn of_flat(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> {
 }
 
 fn of_memory(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> {
-    let [a, _, c, ..] = error.values;
+    let [a, _, c, _, size, near] = error.values;
     let ranges = facts.setup.map.ranges();
     Some(match error.kind {
         Kind::Scattered => (
@@ -316,7 +316,11 @@ fn of_memory(error: &Error, facts: &Facts<'_>) -> Option<(Option<u64>, String)> 
                  may be read from an earlier place 255 times"
             ),
         ),
-        Kind::NotFree => {
+        Kind::Elsewhere if facts.field(TagType::RELOCATABLE, 8).is_some() => (
+            facts.field(TagType::RELOCATABLE, 8),
+            format!("{size:#x} aligned free bytes in one piece; the nearest are at {near:#x}"),
+        ),
+        Kind::NotFree | Kind::Elsewhere => {
             let mut holds = ranges
                 .iter()
                 .filter(|range| range.start <= c && c < range.end);

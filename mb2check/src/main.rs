@@ -63,6 +63,7 @@ fn run(cli: &Cli) -> Result<u8> {
     let modules = cli.module.iter().map(|text| module(text, cli.limit));
     let commands = Commands {
         line: cli.command_line.clone(),
+        modules_after_kernel: cli.modules_after_kernel,
         modules: modules.collect::<Result<_>>()?,
     };
     let mut status = 0;

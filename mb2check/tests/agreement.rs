@@ -52,12 +52,12 @@ fn agree(new: fn() -> Fake, kernel: &[u8]) -> bool {
     let mut fake = new();
     fake.store("/module", module);
     let commands = Commands {
-        line: String::new(),
         modules: vec![Module {
             file: input("/module", module),
             stored: false,
             line: "x=y".to_owned(),
         }],
+        ..Commands::default()
     };
     let report = check(&input("/kernel", kernel), &setup(&fake), &commands);
     show(&report);

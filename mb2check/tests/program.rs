@@ -92,6 +92,28 @@ fn the_status_is_for_scripts() {
 }
 
 #[test]
+fn modules_can_lie_behind_the_kernel() {
+    let files = Files::new();
+    let first = |args: &[&str]| {
+        let report = files.json(&[args, &["--module", "module x", "good"]].concat(), 0);
+        let chunks = report[0]["placement"]["chunks"].as_array().unwrap().clone();
+        let of = |what: &str| {
+            let mut all = chunks.iter().filter(|chunk| {
+                let name = chunk["what"].as_str().unwrap();
+                name.starts_with(what)
+            });
+            all.next_back().unwrap().clone()
+        };
+        let behind = of("segment")["last"].as_u64().unwrap() + 1 + (1 << 20);
+        (of("module")["first"].as_u64().unwrap(), behind)
+    };
+    let (at, behind) = first(&[]);
+    assert!(at < behind);
+    let (at, behind) = first(&["--modules-after-kernel"]);
+    assert_eq!(at, behind.next_multiple_of(0x1000));
+}
+
+#[test]
 fn bad_input_gets_one_line() {
     let files = Files::new();
     fs::create_dir(files.path("folder")).unwrap();

@@ -173,7 +173,7 @@ fn numbers_of_address_tags() {
     let refusal = report(&high).refusal.unwrap();
     assert_eq!(
         (refusal.reason.as_str(), refusal.offset),
-        ("NotFree", Some(44))
+        ("Elsewhere", Some(44))
     );
 }
 

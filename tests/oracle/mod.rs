@@ -41,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) doubtful: bool,
     /// Modules that failed: GRUB takes no single chunk back.
     pub(crate) left: usize,
+    /// Modules lie from here on.
+    pub(crate) modules_from: N,
     /// Its image as it has to lie in memory, if it is in one piece.
     pub(crate) relocated: Relocated,
     /// Most memory that anything beside the image may take up.
@@ -154,7 +156,8 @@ impl Judge {
         self.fake.files.insert("/kernel".to_owned(), file.clone());
         let words = [options, &["/kernel"], args].concat();
         let outcome = self.fake.multiboot2(&words);
-        let wanted = [file.sized, options.is_empty()];
+        let relocates = !options.contains(&"--no-elf-relocs");
+        let wanted = [file.sized, relocates];
         let image = |meaning: &Meaning| relocate(meaning, &file.bytes, wanted);
         let whole = file.readable >= file.bytes.len() && !ends;
         match (outcome, meaning) {
@@ -167,7 +170,7 @@ impl Judge {
                 let (relocated, whole) = image(&meaning);
                 assert!(whole, "relocated in spite of the reference");
                 self.bound_load(&before, file, &relocated);
-                let loaded = Loaded {
+                let mut loaded = Loaded {
                     reserved: beside(&meaning, &file.bytes),
                     meaning,
                     file: file.bytes.clone(),
@@ -175,9 +178,14 @@ impl Judge {
                     modules: Vec::new(),
                     doubtful: self.failed(),
                     left: 0,
+                    modules_from: 0,
                     relocated,
                 };
                 self.check_load(&loaded);
+                if options.contains(&"--modules-after-kernel") {
+                    let end = loaded.moved(loaded.meaning.place[1]) + 0x10_0000;
+                    loaded.modules_from = end.next_multiple_of(0x1000);
+                }
                 self.loaded = Some(loaded);
                 true
             }
@@ -185,7 +193,7 @@ impl Judge {
                 let (relocated, good) = meaning.as_ref().map(image).unwrap_or_default();
                 self.bound_load(&before, file, &relocated);
                 if let Some(meaning) = meaning.filter(|_| good && whole && !self.failed()) {
-                    self.expect_no_room(fault, &meaning, beside(&meaning, &file.bytes));
+                    self.expect_no_room(fault, (&meaning, 0), beside(&meaning, &file.bytes));
                 }
                 self.expect_reason(fault);
                 assert!(self.fake.empty(), "a refused kernel leaves something");
@@ -250,7 +258,8 @@ impl Judge {
                 let whole = file.sized && file.readable >= file.bytes.len();
                 let loaded = self.loaded.as_ref().expect("still there");
                 if whole && !loaded.doubtful {
-                    self.expect_no_room(fault, &loaded.meaning, loaded.reserved);
+                    let place = (&loaded.meaning, loaded.modules_from);
+                    self.expect_no_room(fault, place, loaded.reserved);
                 }
                 self.expect_reason(fault);
                 false
@@ -294,7 +303,7 @@ impl Judge {
                 // What is linked to low memory may leave none for GRUB.
                 let low = self.uefi != 0 && loaded.meaning.parts.iter().any(|p| p[0] < 0x10_0000);
                 if !loaded.doubtful && !low {
-                    self.expect_no_room(fault, &loaded.meaning, loaded.reserved);
+                    self.expect_no_room(fault, (&loaded.meaning, 0), loaded.reserved);
                 }
                 self.expect_reason(fault);
                 false
@@ -316,7 +325,7 @@ impl Judge {
 
     /// A refusal that the reference does not know is one for want of memory,
     /// or because of more pieces than an image may have.
-    fn expect_no_room(&self, fault: Fault, meaning: &Meaning, need: N) {
+    fn expect_no_room(&self, fault: Fault, (meaning, from): (&Meaning, N), need: N) {
         let pieces = meaning.parts.len() + meaning.sections.len();
         let lacks = match fault {
             Fault::Ours(error) if error.kind == Kind::Scattered && pieces > CHUNKS - 6 => return,
@@ -325,15 +334,15 @@ impl Judge {
             Fault::Unexplained | Fault::Halted => false,
         };
         assert!(lacks, "refused in spite of the reference: {fault:?}");
-        let left = self.largest(meaning);
+        let left = self.largest(meaning, from);
         assert!(
             need > left,
             "no room for {need:#x} bytes in {left:#x}: {fault:?}"
         );
     }
 
-    /// The largest piece of free memory beside the image.
-    fn largest(&self, meaning: &Meaning) -> N {
+    /// The largest piece of free memory beside the image, from an address on.
+    fn largest(&self, meaning: &Meaning, from: N) -> N {
         let [first, end, base] = meaning.place;
         let mut holes: Vec<[N; 2]> = match meaning.tags[10] {
             Some(_) => vec![[base, base + end - first]],
@@ -342,7 +351,7 @@ impl Judge {
         holes.sort_unstable();
         let mut largest = 0;
         for &[start, end] in &self.free[1] {
-            let mut at = start;
+            let (start, mut at) = (start.max(from), start.max(from));
             for hole in holes.iter().filter(|hole| hole[0] < end && start < hole[1]) {
                 largest = largest.max(hole[0].saturating_sub(at));
                 at = at.max(hole[1]);

@@ -44,7 +44,7 @@ pub(crate) struct Reading {
     pub(crate) unsized_file: bool,
     /// Reading ends so many bytes before the file does.
     pub(crate) cut: Option<u16>,
-    /// Which of the lines behind the name.
+    /// Which of the lines behind the name, and which options before it.
     pub(crate) line: u8,
 }
 
@@ -56,6 +56,9 @@ const LINES: [&[&str]; 4] = [
     &["", "--nounzip", "x=\"y\""],
 ];
 
+/// What may stand before the name of a kernel.
+const OPTIONS: [&str; 2] = ["--no-elf-relocs", "--modules-after-kernel"];
+
 impl Reading {
     fn file(self, bytes: &[u8]) -> Stored {
         let cut = self.cut.map_or(0, usize::from);
@@ -64,6 +67,13 @@ impl Reading {
             readable: bytes.len().saturating_sub(cut),
             ..stored(bytes)
         }
+    }
+
+    /// Options of `multiboot2`.
+    fn options(self) -> Vec<&'static str> {
+        let options = OPTIONS.iter().enumerate();
+        let given = options.filter(|(bit, _)| self.line >> (bit + 2) & 1 != 0);
+        given.map(|(_, option)| *option).collect()
     }
 
     fn words(self) -> &'static [&'static str] {
@@ -112,7 +122,10 @@ impl Script {
         for step in steps {
             judge.fail(step.fail.map(usize::from));
             match step.command {
-                Command::Load(how) => loaded |= judge.multiboot2(&how.file(file), how.words()),
+                Command::Load(how) => {
+                    let options = how.options();
+                    loaded |= judge.load(&how.file(file), &options, how.words());
+                }
                 Command::Good => _ = judge.multiboot2(&stored(&good), &[]),
                 Command::Module(len, how) => {
                     let module = how.file(&file[..file.len().min(len.into())]);

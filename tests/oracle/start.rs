@@ -91,12 +91,17 @@ pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
     let chunk = rest.remove(registers.info);
     let chunk = chunk.or_else(|| rest.take(registers.info, expected.len()));
     let chunk = chunk.expect("memory of its own");
-    assert!(chunk.starts_with(&expected), "wrong boot information");
+    let slack = chunk.strip_prefix(&expected[..]);
+    let slack = slack.expect("the right boot information");
+    assert!(slack.iter().all(|byte| *byte == 0), "stale bytes behind it");
     // Nothing else was reserved, unless GRUB or the firmware had failed first.
     let explained = rest.chunks.len() <= loaded.left || loaded.doubtful;
     assert!(explained, "{:x?}", rest.chunks.keys());
     let waste: usize = rest.pieces.values().map(|piece| piece.len()).sum();
     assert!(waste < WASTE, "{waste:#x} bytes of chunks are not used");
+    let clean = |piece: &&[u8]| piece.iter().all(|byte| *byte == 0);
+    let clean = rest.pieces.values().all(clean);
+    assert!(clean, "what is not used is not zero");
 }
 
 /// The image lies in one chunk, or in one for each part.
@@ -193,6 +198,8 @@ fn modules<'a>(
             let memory = memory.expect("memory of its own for a module");
             assert!(memory == bytes, "wrong bytes in a module at {start:#x}");
             assert!((start as usize).is_multiple_of(PAGE), "{start:#x}");
+            let from = loaded.modules_from;
+            assert!(N::from(start) >= from, "{start:#x} is below {from:#x}");
         } else {
             assert_eq!(start, 0);
         }

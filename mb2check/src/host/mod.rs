@@ -17,6 +17,7 @@ use mb2::session::Session;
 use mb2::{boot, load};
 use serde::Serialize;
 
+use crate::check::Commands;
 use crate::input::Input;
 use crate::line::Fault;
 use crate::memory::Map;
@@ -107,14 +108,19 @@ impl Host {
         }
     }
 
-    /// `multiboot2 FILE LINE`
+    /// `multiboot2 OPTIONS FILE LINE`
     ///
     /// # Errors
     ///
     /// Why the loader refuses the file.
-    pub fn multiboot2(&mut self, line: &str) -> Result<Loaded, Fault> {
+    pub fn multiboot2(&mut self, commands: &Commands) -> Result<Loaded, Fault> {
         self.events.borrow_mut().loading = IMAGE.to_owned();
-        let loaded = load::kernel(self, &Line::new(["kernel", line, ""]), Ok);
+        let line = commands.line.as_str();
+        let words = match commands.modules_after_kernel {
+            true => ["--modules-after-kernel", "kernel", line],
+            false => ["kernel", line, ""],
+        };
+        let loaded = load::kernel(self, &Line::new(words), Ok);
         loaded.map_err(|_| self.fault())
     }
 

@@ -30,6 +30,8 @@ pub struct Promise<'a> {
     pub modules: &'a [ExpectedModule],
     /// Whether gaps between segments must be zero.
     pub zeroed_gaps: bool,
+    /// Whether modules have to lie behind the image, 1 MiB away.
+    pub modules_behind: bool,
 }
 
 /// Lists what the dump shows and the promise excludes; nothing means good.
@@ -187,6 +189,14 @@ impl Findings {
                 format!("module {index} is not page-aligned")
             });
             let len = module.end.wrapping_sub(module.start);
+            let from = u64::from(actual) + u64::from(expected.span) + 0x10_0000;
+            let near = promise.modules_behind && len > 0 && u64::from(module.start) < from;
+            self.expect(!near, || {
+                format!(
+                    "module {index} at {:#x} is not behind {from:#x}",
+                    module.start
+                )
+            });
             used.push((format!("module {index}"), module.start.into(), len.into()));
         }
         let table = section_alignments(dump)?;

@@ -366,6 +366,7 @@ fn findings(change: impl FnOnce(&mut Dump, &mut Expected)) -> Vec<String> {
         entry: Entry::Plain32,
         cmdline: "x y",
         modules: &modules,
+        modules_behind: false,
         zeroed_gaps: true,
     };
     check(&dump, &promise).unwrap()

@@ -71,6 +71,13 @@ impl Variant {
         }
     }
 
+    /// Whether the kernel that boots was loaded with the option for that.
+    fn modules_behind(&self) -> bool {
+        let loads = |line: &&String| line.starts_with("multiboot2 ");
+        let last = self.script.iter().rfind(loads);
+        last.is_some_and(|line| line.contains(" --modules-after-kernel "))
+    }
+
     /// Reads a run and holds it against what the image promises; `strict`
     /// is for the loader under test.
     ///
@@ -90,6 +97,7 @@ impl Variant {
             cmdline: &self.cmdline,
             modules: &self.modules,
             zeroed_gaps: strict && self.image.relocatable.is_some(),
+            modules_behind: self.modules_behind(),
         };
         let mut findings = check(&dump, &promise)?;
         if run.exit != Some(PASS) {

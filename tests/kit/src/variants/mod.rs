@@ -232,6 +232,18 @@ impl Variant {
         self
     }
 
+    /// Gives `multiboot2` an option, and the word behind the file that is none.
+    #[must_use]
+    pub fn option(self, option: &str) -> Self {
+        let mut variant = self
+            .arguments(&[option])
+            .ours_only(Deviation::ReferenceFails);
+        for line in &mut variant.script {
+            *line = line.replace("multiboot2 /", &format!("multiboot2 {option} /"));
+        }
+        variant
+    }
+
     /// Adds a module whose bytes arrive as they are stored.
     #[must_use]
     pub fn module(self, arguments: &[&str], bytes: Vec<u8>) -> Self {

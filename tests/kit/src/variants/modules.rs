@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Modules: how many, how large, with which command lines.
 
+use super::session::Session;
 use super::{Platform, Variant};
 use crate::bytes::noise;
 use crate::dump::compare::Deviation;
 use crate::error::Result;
-use crate::image::Class;
+use crate::header::Relocatable;
+use crate::image::{Class, Section};
 use crate::kernel::{BASE, KernelSpec};
 use crate::payload::Payload;
 
@@ -18,12 +20,27 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             variant.module(&[&name], noise(200 + index, 100 + 333 * index as usize))
         })
     };
+    let debug = (0..9).fold(KernelSpec::elf(Class::Elf64), |spec, index| {
+        spec.section(Section::loose(".debug", noise(310 + index, 2000)).align(0x1000))
+    });
     let beside = KernelSpec {
         boot_services: true,
         entry_efi64: true,
         ..KernelSpec::elf(Class::Elf64)
     };
     let beside = Variant::of("modules-50-boot-services", &beside, payload)?;
+    let flat = KernelSpec::flat(crate::kernel::Flat::default());
+    let low = KernelSpec {
+        relocatable: window(1),
+        ..debug.clone()
+    };
+    let both = KernelSpec {
+        boot_services: true,
+        entry_efi32: true,
+        entry_efi64: true,
+        relocatable: window(1),
+        ..debug
+    };
     Ok(vec![
         kernel("modules-1")?.module(&["only"], noise(41, 4096)),
         kernel("modules-3")?
@@ -45,8 +62,63 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             .module(&["one"], noise(49, 5000))
             .module(&["two"], noise(49, 5000)),
         second_kernel(payload)?,
+        behind("modules-after-kernel-flat", &flat, payload)?
+            .module(&["empty"], Vec::new())
+            .module(&["large"], noise(54, 900_000)),
+        // Sections and modules share memory, but none before the kernel.
+        (0..40).fold(
+            behind("modules-after-kernel", &low, payload)?,
+            |variant, index| variant.module(&[], noise(300 + index, 50 + 120 * index as usize)),
+        ),
+        behind("modules-after-kernel-boot-services", &both, payload)?.on(&Platform::EFI),
+        no_room_behind(payload)?,
         module_in_use(kernel("module-in-use")?),
     ])
+}
+
+/// Memory of all machines, away from where images are linked.
+fn window(preference: u32) -> Option<Relocatable> {
+    Some(Relocatable {
+        min: 0x100_0000,
+        max: u32::MAX,
+        align: 0x1000,
+        preference,
+    })
+}
+
+/// Two modules that have to lie behind the kernel.
+fn behind(name: &str, spec: &KernelSpec, payload: &Payload) -> Result<Variant> {
+    let variant = Variant::of(name, spec, payload)?.option("--modules-after-kernel");
+    Ok(variant
+        .module(&["first"], noise(52, 5000))
+        .module(&[], noise(53, 1)))
+}
+
+/// Behind a kernel in the highest place is no room; the next kernel is loaded
+/// without the option, and its module lies where modules lie.
+fn no_room_behind(payload: &Payload) -> Result<Variant> {
+    let spec = KernelSpec::elf(Class::Elf64);
+    let kernel = Variant::of("session-modules-after-kernel", &spec, payload)?;
+    let high = KernelSpec {
+        relocatable: window(2),
+        ..spec
+    };
+    let session = Session::of(kernel.module(&["low"], noise(55, 5000)))
+        .file("high", high.build(payload)?.bytes)
+        .works("high", "multiboot2 --modules-after-kernel /high")
+        .fails("no-room", "module2 /module0", "/module0: no room in 0x")
+        .fails("again", "module2 /module0", "; 0x2000 bytes fit at 0x")
+        .fails(
+            "option-behind",
+            "module2 --modules-after-kernel /module0",
+            "invalid file name `--modules-after-kernel'",
+        )
+        .works(
+            "empty",
+            "multiboot2 --modules-after-kernel --no-elf-relocs /high",
+        )
+        .fails("two-dashes", "multiboot2 -- /high", "unknown argument `--'");
+    Ok(session.finish())
 }
 
 /// A loaded kernel pins the module that loaded it: unloading is refused, and
