@@ -258,6 +258,29 @@ fn each_call_of_a_session() {
     }
 }
 
+#[test]
+fn modules_behind_the_kernel() {
+    let plain = images::bytes(&fixed(Class::Elf32));
+    let kernels: [(New, _); 3] = [
+        (Fake::bios, plain.clone()),
+        (Fake::efi64, plain),
+        (|| Fake::in_place(Firmware::Efi64), beside()),
+    ];
+    for (new, file) in kernels {
+        fail_each(
+            || Kernel::of(new, file.clone()).machine(),
+            |fake| {
+                let loaded = fake.multiboot2(&["--modules-after-kernel", "/kernel"]);
+                let mut modules = (0..12).map(|_| fake.module2(&["/module"]));
+                let outcome = loaded.and_then(|()| modules.try_for_each(|module| module));
+                let outcome = outcome.and_then(|()| booted(fake));
+                fake.loaded = None;
+                outcome
+            },
+        );
+    }
+}
+
 /// A machine with a kernel, a module and a screen.
 fn ready(new: New) -> Fake {
     let mut fake = Kernel::of(new, images::bytes(&kernel(Class::Elf32))).machine();

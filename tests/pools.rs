@@ -154,6 +154,86 @@ fn a_failing_module_gives_its_part_back() {
 }
 
 #[test]
+fn a_failing_module_leaves_nothing_of_itself() {
+    // What is shared stays small beside what failed in it.
+    for new in MACHINES {
+        let mut fake = loaded(new);
+        for seed in 0..20 {
+            load(&mut fake, seed, PAGE).unwrap();
+        }
+        let noise = noise(0xbad, 2 * PAGE);
+        fake.store("/short", &noise).readable = 2 * PAGE - 1;
+        fake.module2(&["/short"]).unwrap_err();
+        let started = fake.boot().unwrap();
+        assert_eq!(check(&started, 0..20).len(), 20);
+        for bytes in started.chunks.values() {
+            let stale = bytes
+                .windows(64)
+                .any(|part| part == &noise[PAGE..PAGE + 64]);
+            assert!(!stale, "a part of what failed");
+        }
+    }
+}
+
+#[test]
+fn empty_modules_lie_nowhere_and_take_no_part() {
+    for new in MACHINES {
+        let [all, some] = [true, false].map(|all| {
+            let mut fake = loaded(new);
+            for seed in 0..120 {
+                let len = if seed % 3 == 1 { 0 } else { PAGE - seed };
+                if all || len > 0 {
+                    load(&mut fake, seed, len).unwrap();
+                }
+            }
+            let places = places(&fake.boot().unwrap());
+            fake.world.ended.set(false);
+            assert!(fake.balanced());
+            places
+        });
+        assert_eq!(all.len(), 120);
+        let (full, empty): (Vec<_>, Vec<_>) = all.into_iter().partition(|place| place.1 > 0);
+        assert_eq!(full, some);
+        assert_eq!(empty, [(0, 0); 40]);
+    }
+}
+
+#[test]
+fn what_modules_share_has_no_stale_byte() {
+    // All memory is stale when it is handed out.
+    for new in MACHINES {
+        let mut fake = loaded(new);
+        for seed in 0..100 {
+            load(&mut fake, seed, 1 + seed * 37).unwrap();
+        }
+        let started = fake.boot().unwrap();
+        let list = check(&started, 0..100);
+        for (&at, bytes) in &started.chunks {
+            let mut bytes = bytes.clone();
+            if !list.iter().any(|&(start, _)| start == at as usize) {
+                continue; // the kernel
+            }
+            for &(start, len) in &list {
+                if let Some(start) = start.checked_sub(at as usize) {
+                    let end = bytes.len().min(start + len);
+                    bytes.get_mut(start..end).unwrap_or_default().fill(0);
+                }
+            }
+            let info = started.registers.info;
+            if let Some(start) = info.checked_sub(at) {
+                let end = bytes
+                    .len()
+                    .min(start as usize + started.information().len());
+                let told = bytes.get_mut(start as usize..end);
+                told.unwrap_or_default().fill(0);
+            }
+            let stale = bytes.iter().position(|byte| *byte != 0);
+            assert_eq!(stale, None, "in the chunk at {at:#x}");
+        }
+    }
+}
+
+#[test]
 fn modules_of_all_sizes_waste_little() {
     let mut fake = loaded(Fake::efi64);
     let sizes = noise(5, 600);

@@ -115,9 +115,12 @@ impl Request {
         report.refuse3(Kind::NoRoom, self.size.into(), first.into(), last.into())
     }
 
-    /// The lowest and the highest address in `free`, if one fits.
+    /// The lowest and the highest address in `free`, if one fits. Where addresses
+    /// have 32 bits, nothing of 2 GiB does: neither GRUB's reads nor slices are so
+    /// long.
     #[must_use]
     pub fn fits(&self, free: &Span) -> Option<Span> {
+        isize::try_from(self.size).ok()?;
         let lowest = align_up(free.first.max(self.window.first), self.align)?;
         let last = free.last.min(self.window.last);
         let highest = last.checked_sub(self.size.checked_sub(1)?)?;
