@@ -322,6 +322,11 @@ fn modules_lie_one_mib_behind_the_kernel_if_told_so() {
     let flat = images::flat(plain.clone()).build();
     let flat_end = BASE + u32::try_from(flat.len()).unwrap();
     let high = |end: u32| ((end - SPAN) & !0xfff) + SPAN;
+    let ends_at = |mem_len| {
+        let mut image = images::elf(Class::Elf64, &plain);
+        image.segments[1].mem_len = mem_len;
+        images::bytes(&image)
+    };
     // Each with where the image ends on a PC, and on a UEFI machine.
     let kernels = [
         (images::with_header(&plain), [BASE + SPAN; 2]),
@@ -332,6 +337,8 @@ fn modules_lie_one_mib_behind_the_kernel_if_told_so() {
             [high(0x300_0000), high(0x200_0000)],
         ),
         (flat, [flat_end; 2]),
+        (ends_at(0x1000), [BASE + 0x5000; 2]),
+        (ends_at(0x1001), [BASE + 0x5001; 2]),
     ];
     for (file, ends) in kernels {
         for (new, end) in [

@@ -23,7 +23,7 @@ use oracle::machine::Plan;
 use oracle::memory::Memory;
 use oracle::moved::Moved;
 use oracle::parts::{self, Apart, Flat};
-use oracle::script::{SCRIPT_LEN, Script};
+use oracle::script::{Command, Reading, SCRIPT_LEN, Script, Step};
 use oracle::told::Much;
 use oracle::writer::{self, Call};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -175,6 +175,33 @@ fn sessions_of_several_commands_that_fail_anywhere() {
         file.extend(random.bytes(SCRIPT_LEN));
         let (file, script) = Script::split(&file);
         script.run(file);
+    }
+}
+
+#[test]
+fn modules_behind_kernels_of_all_sorts() {
+    let how = |line| Reading {
+        unsized_file: false,
+        cut: None,
+        line,
+    };
+    let commands = [
+        Command::Load(how(8)),
+        Command::Module(5000, how(0)),
+        Command::Module(0, how(0)),
+        Command::Module(1, how(0)),
+        Command::Boot,
+    ];
+    let steps = commands.map(|command| Step {
+        command,
+        fail: None,
+    });
+    for firmware in [Firmware::Bios, Firmware::Efi64] {
+        let script = Script {
+            steps: steps.to_vec(),
+            ..Script::of(Plan::plain(firmware))
+        };
+        run(&seeds(BASE, |h| h), 800, |file, _| script.run(file));
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Much {
     sections: u8,
     words: Vec<String>,
     modules: Vec<(u16, String)>,
+    /// The modules lie behind the kernel.
+    behind: bool,
     apm: Option<[u8; 20]>,
     acpi: [Option<(u8, u16)>; 2],
     /// Which kinds of entry points there are, and whether the kernel asks.
@@ -74,7 +76,11 @@ impl Much {
         let kernel = self.kernel(plan);
         let words = without_nul(&self.words);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        assert!(judge.multiboot2(&stored(&kernel), &words));
+        let options: &[&str] = match self.behind {
+            true => &["--modules-after-kernel"],
+            false => &[],
+        };
+        assert!(judge.load(&stored(&kernel), options, &words));
         for (len, line) in self.modules.iter().take(40) {
             let line = line.replace('\0', "");
             let bytes = &TABLES[..usize::from(*len) % TABLES.len()];
