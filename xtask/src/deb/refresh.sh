@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Does for one module what grub-install does for all: the file that GRUB reads becomes a copy of
 # the one in /usr/lib. Only where both folders are of the same GRUB.
 refresh() {
