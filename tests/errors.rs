@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `docs/errors.md` has every error that the module can print, and names for
 //! each a test that makes it print that.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code stops where it is surprised"
+)]
 
 use mb2::error::Kind;
 use mb2_testkit::payload::Payload;
