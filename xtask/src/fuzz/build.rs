@@ -63,7 +63,13 @@ pub(super) fn counters() -> Result<PathBuf> {
     let place = folder().join("build-coverage");
     let step = ui::step("building the fuzz targets that count lines");
     let mut cargo = toolchain::host_cargo();
-    cargo.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"]);
+    cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+    ]);
     cargo
         .args(["--target", HOST])
         .arg("--target-dir")
