@@ -55,11 +55,16 @@ fn fits(pattern: &str, text: &str) -> bool {
 
 /// Whether a part of an error line, numbers aside, stands in what is written.
 fn is_part(written: &str, part: &str) -> bool {
-    let words = part.trim_end_matches("0x").trim_end_matches('/');
-    let mut plain = String::new();
-    for word in words.split_inclusive(' ') {
-        let number = word.trim_end().strip_prefix("0x").is_some();
-        plain += if number { "0xN " } else { word };
+    let unnamed = part
+        .split_once(": ")
+        .filter(|(name, _)| name.starts_with('/'));
+    let words = unnamed.map_or(part, |(_, rest)| rest);
+    let words = words.trim_end_matches("0x").trim_end_matches('/');
+    let mut pieces = words.split("0x");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        plain += "0xN";
+        plain += piece.trim_start_matches(|c: char| c.is_ascii_hexdigit());
     }
     let number = |c: char| c.is_ascii_digit();
     let [plain, written] = [&plain, written].map(|s| s.replace("4 GiB", "").replace(number, "N"));
