@@ -70,6 +70,14 @@ pub(crate) fn jobs(
     if jobs.iter().any(|job| job.name.starts_with(trust::NAME)) {
         packages::ensure(trust::PACKAGES)?;
     }
+    for (name, needed) in [
+        (install::check::NAME, install::check::PACKAGES),
+        (deb::check::NAME, deb::PACKAGES),
+    ] {
+        if jobs.iter().any(|job| job.name == name) {
+            packages::ensure(needed)?;
+        }
+    }
     for job in jobs.iter().filter(|job| job.name.starts_with(nx::NAME)) {
         if let Some(place) = &job.place {
             firmware::strict_nx(place.platform)?;

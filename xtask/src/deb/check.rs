@@ -7,20 +7,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{PACKAGES, Package};
+use super::Package;
 use crate::cmd::{output, run, system};
 use crate::grub::Place;
 use crate::job::{Job, Passed};
 use crate::{iso, module, packages, root, stock};
 
+/// Name of the test.
+pub(crate) const NAME: &str = "deb";
+
 /// The test for a platform.
 pub(crate) fn job(place: &Place) -> Job {
     let here = place.clone();
-    Job::new("deb", Some(place), move || check(&here))
+    Job::new(NAME, Some(place), move || check(&here))
 }
 
 fn check(place: &Place) -> Result<Passed> {
-    packages::ensure(PACKAGES)?;
     let work = place.below(root().join("target/xtask/deb"));
     if work.exists() {
         fs::remove_dir_all(&work)?;

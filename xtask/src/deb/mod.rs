@@ -17,7 +17,7 @@ use crate::platform::Platform;
 use crate::{iso, module, packages, root, ui};
 
 /// What makes and examines packages.
-const PACKAGES: &[&str] = &["dpkg-dev", "gzip", "lintian"];
+pub(crate) const PACKAGES: &[&str] = &["dpkg-dev", "gzip", "lintian"];
 
 /// Maintainer scripts.
 const SCRIPTS: [(&str, &str); 3] = [
@@ -149,7 +149,9 @@ impl Package {
     }
 
     fn fill(&self, script: &str) -> String {
-        let whole = script.replace("@REFRESH@\n", REFRESH);
+        // One licence line is enough.
+        let (_, refresh) = REFRESH.split_once('\n').unwrap_or_default();
+        let whole = script.replace("@REFRESH@\n", refresh);
         let named = whole.replace("@PACKAGE@", &self.name);
         named.replace("@PLATFORM@", self.platform.name())
     }

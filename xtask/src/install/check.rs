@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use mb2_testkit::payload::Payload;
 use mb2_testkit::variants::{self as kit, Variant};
 
-use super::disk::{Disk, PACKAGES};
+use super::disk::Disk;
+pub(crate) use super::disk::PACKAGES;
 use super::swap::{BACKUP, MODULE, SUMS};
 use crate::grub::Place;
 use crate::iso::{self, Flavour};
@@ -20,10 +21,10 @@ use crate::platform::Platform;
 use crate::qemu::{self, Machine, Next};
 use crate::suite::{MEMORY, tail};
 use crate::test::LIMIT;
-use crate::{cmd, module, packages, root, variants};
+use crate::{cmd, module, root, variants};
 
 /// Name of the test.
-const NAME: &str = "install";
+pub(crate) const NAME: &str = "install";
 
 /// The kernel that is booted, with its modules.
 const VARIANT: &str = "modules-3";
@@ -60,7 +61,6 @@ pub(crate) fn jobs(places: &[Place], payload: &Payload) -> Result<Vec<Job>> {
 type Files = BTreeMap<PathBuf, (std::time::SystemTime, Vec<u8>)>;
 
 fn check(place: &Place, variant: &Variant) -> Result<Passed> {
-    packages::ensure(PACKAGES)?;
     let work = place.below(root().join("target/xtask/install"));
     let disk = Disk::make(&work, place.platform)?;
     let boot = disk.tree.join("boot");

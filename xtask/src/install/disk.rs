@@ -30,7 +30,7 @@ const BOOT_CODE: usize = 440;
 const NOT_ALLOWED: i32 = 42;
 
 /// What makes the disk: file systems, their table, and GRUB's installer.
-pub(super) const PACKAGES: &[&str] = &[
+pub(crate) const PACKAGES: &[&str] = &[
     "dosfstools",
     "e2fsprogs",
     "fdisk",
