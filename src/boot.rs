@@ -73,6 +73,10 @@ pub fn prepare<P: Platform, T>(
         },
         acpi_old: platform.acpi(false),
         acpi_new: platform.acpi(true),
+        smbios: match kernel.params.smbios {
+            true => smbios(platform),
+            false => None,
+        },
         kernel,
     };
     let address = if ends_services {
@@ -89,7 +93,7 @@ pub fn prepare<P: Platform, T>(
 }
 
 /// What the information is made of, beside what the platform can be asked
-/// twice. The root pointers of ACPI it may have to search for in all of the
+/// twice. The tables of ACPI and SMBIOS it may have to search for in all of the
 /// BIOS's memory.
 struct Information<'a, P: Platform> {
     kernel: &'a Kernel<P>,
@@ -98,7 +102,11 @@ struct Information<'a, P: Platform> {
     map: Option<(P::Buffer, [u32; 2])>,
     acpi_old: Option<&'static [u8]>,
     acpi_new: Option<&'static [u8]>,
+    smbios: Option<Smbios>,
 }
+
+/// An entry point and its table.
+type Smbios = (EntryPoint<'static>, &'static [u8]);
 
 impl<P: Platform> Information<'_, P> {
     /// Writes the head and every tag but the EFI memory map, which exists only
@@ -133,8 +141,8 @@ impl<P: Platform> Information<'_, P> {
         if let Some(efi) = &efi {
             efi.write_system_table(out);
         }
-        if kernel.params.smbios {
-            smbios(platform, out);
+        if let Some((entry, table)) = &self.smbios {
+            entry.write(out, table);
         }
         if let Some(rsdp) = self.acpi_old {
             out.tag(InfoType::ACPI_OLD, &[], rsdp);
@@ -161,16 +169,20 @@ fn network<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
     }
 }
 
-/// Writes the SMBIOS tables; the newer kind where the firmware has both.
-fn smbios<P: Platform>(platform: &mut P, out: &mut Writer<'_>) {
-    let mut found = None;
-    for new in [true, false] {
-        found = found.or_else(|| EntryPoint::find(platform.smbios(new), new));
-    }
-    if let Some(entry) = found {
-        let (address, len) = entry.table();
-        entry.write(out, platform.firmware_memory(address, len));
-    }
+/// Finds the SMBIOS tables; the newer kind where the firmware has both.
+#[inline(never)] // keeps the caller's stack frame small
+fn smbios<P: Platform>(platform: &mut P) -> Option<Smbios> {
+    let mut new = true;
+    let entry = loop {
+        let entry = EntryPoint::find(platform.smbios(new), new);
+        if entry.is_some() || !new {
+            break entry?;
+        }
+        new = false;
+    };
+    let (address, len) = entry.table();
+    let table = entry.extent(platform.firmware_memory(address, len))?;
+    Some((entry, table))
 }
 
 /// Writes the information and returns its physical address.

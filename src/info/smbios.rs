@@ -58,7 +58,8 @@ impl<'a> EntryPoint<'a> {
 
     /// What of `memory` the table takes: for SMBIOS 3 up to its last structure.
     /// `None` when the structures do not end in there.
-    fn extent<'m>(&self, memory: &'m [u8]) -> Option<&'m [u8]> {
+    #[must_use]
+    pub fn extent<'m>(&self, memory: &'m [u8]) -> Option<&'m [u8]> {
         let mut left = u16_at(self.bytes, 28);
         let mut rest = memory;
         while self.new || left > 0 {
@@ -77,11 +78,8 @@ impl<'a> EntryPoint<'a> {
         }
     }
 
-    /// Writes the tag, unless `memory`, where the table is, holds no whole one.
-    pub fn write(&self, out: &mut Writer<'_>, memory: &[u8]) {
-        let Some(table) = self.extent(memory) else {
-            return;
-        };
+    /// Writes the tag; `table` is all of the table.
+    pub fn write(&self, out: &mut Writer<'_>, table: &[u8]) {
         let version = u16_at(self.bytes, if self.new { 7 } else { 6 });
         let start = out.begin(InfoType::SMBIOS);
         out.words(&[version.into(), 0]);
@@ -136,7 +134,9 @@ mod tests {
     fn payload(entry: &EntryPoint<'_>, memory: &[u8]) -> Option<Vec<u8>> {
         let mut bytes = [0; 256];
         let mut out = Writer::new(&mut bytes);
-        entry.write(&mut out, memory);
+        if let Some(table) = entry.extent(memory) {
+            entry.write(&mut out, table);
+        }
         (!out.is_empty()).then(|| bytes[8..crate::units::index(u32_at(&bytes, 4))].to_vec())
     }
 
