@@ -27,7 +27,8 @@ mb2_grub_efi_smbios (uint32_t new_kind)
     grub_efi_system_table->configuration_table;
   grub_efi_uintn_t left = grub_efi_system_table->num_table_entries;
   for (; left; left--, table++)
-    if (!grub_memcmp (&table->vendor_guid, &guids[new_kind], sizeof (mb2_guid)))
+    if (!mb2_grub_memcmp (&table->vendor_guid, &guids[new_kind],
+                          sizeof (mb2_guid)))
       return table->vendor_table;
   return NULL;
 }

@@ -2,8 +2,9 @@
 //! [`Platform`]: the only door to effects.
 //!
 //! GRUB stands behind it in the module, a fake in host tests, a memory map in
-//! `mb2check`. Handles are owned values: a dropped file is closed, a dropped relocator unloaded, a
-//! dropped buffer freed, so a failed load leaves nothing behind.
+//! `mb2check`. Handles are owned values: a dropped file is closed, a dropped
+//! relocator unloaded, a dropped buffer freed, so a failed load leaves nothing
+//! behind.
 
 use crate::error::{Kind, Outcome, Report};
 use crate::info::{Apm, EfiTables};
