@@ -68,7 +68,7 @@ fn is_part(written: &str, part: &str) -> bool {
     }
     let number = |c: char| c.is_ascii_digit();
     let [plain, written] = [&plain, written].map(|s| s.replace("4 GiB", "").replace(number, "N"));
-    written.contains(&plain)
+    written.contains(plain.trim_end())
 }
 
 /// Error texts that sessions wait for, by `SESSION/STEP`.

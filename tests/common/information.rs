@@ -3,7 +3,10 @@
 
 use super::Fake;
 use super::facts::{APM, Facts, NAME, RSDP_NEW, RSDP_OLD};
+use super::world::Started;
 use mb2::platform::MemoryMap;
+use mb2_testkit::bytes::u32_at;
+use mb2_testkit::dump::Tags;
 
 /// Collects tags.
 pub(crate) struct Expected(Vec<u8>);
@@ -182,4 +185,15 @@ pub(crate) fn find(information: &[u8], kind: u32) -> &[u8] {
     let mut tags = mb2_testkit::dump::Tags::new(information).expect("boot information");
     let tag = tags.find(|tag| tag.as_ref().is_ok_and(|tag| tag.kind == kind));
     tag.expect("the tag").expect("a tag").bytes
+}
+
+/// Start, end and command line of every module.
+pub(crate) fn modules(started: &Started) -> Vec<(u32, u32, Vec<u8>)> {
+    let tags = Tags::new(started.information()).unwrap().flatten();
+    tags.filter(|tag| tag.kind == 3)
+        .map(|tag| {
+            let number = |at| u32_at(tag.bytes, at).unwrap();
+            (number(8), number(12), tag.bytes[16..].to_vec())
+        })
+        .collect()
 }

@@ -41,8 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) doubtful: bool,
     /// Modules that failed: GRUB takes no single chunk back.
     pub(crate) left: usize,
-    /// Modules lie from here on.
-    pub(crate) modules_from: N,
+    /// Its modules have to lie behind it.
+    pub(crate) modules_behind: bool,
     /// Its image as it has to lie in memory, if it is in one piece.
     pub(crate) relocated: Relocated,
     /// Most memory that anything beside the image may take up.
@@ -170,7 +170,7 @@ impl Judge {
                 let (relocated, whole) = image(&meaning);
                 assert!(whole, "relocated in spite of the reference");
                 self.bound_load(&before, file, &relocated);
-                let mut loaded = Loaded {
+                let loaded = Loaded {
                     reserved: beside(&meaning, &file.bytes),
                     meaning,
                     file: file.bytes.clone(),
@@ -178,14 +178,10 @@ impl Judge {
                     modules: Vec::new(),
                     doubtful: self.failed(),
                     left: 0,
-                    modules_from: 0,
+                    modules_behind: options.contains(&"--modules-after-kernel"),
                     relocated,
                 };
                 self.check_load(&loaded);
-                if options.contains(&"--modules-after-kernel") {
-                    let end = loaded.moved(loaded.meaning.place[1]) + 0x10_0000;
-                    loaded.modules_from = end.next_multiple_of(0x1000);
-                }
                 self.loaded = Some(loaded);
                 true
             }
@@ -258,7 +254,7 @@ impl Judge {
                 let whole = file.sized && file.readable >= file.bytes.len();
                 let loaded = self.loaded.as_ref().expect("still there");
                 if whole && !loaded.doubtful {
-                    let place = (&loaded.meaning, loaded.modules_from);
+                    let place = (&loaded.meaning, loaded.modules_from());
                     self.expect_no_room(fault, place, loaded.reserved);
                 }
                 self.expect_reason(fault);

@@ -51,6 +51,14 @@ impl<'a> Rest<'a> {
     }
 }
 
+impl Loaded {
+    /// Modules lie from here on.
+    pub(crate) fn modules_from(&self) -> N {
+        let end = self.moved(self.meaning.place[1]) + 0x10_0000;
+        N::from(self.modules_behind) * end.next_multiple_of(0x1000)
+    }
+}
+
 /// Compares everything.
 pub(crate) fn check(fake: &Fake, loaded: &Loaded, started: &Started) {
     let mut end = 0;
@@ -198,7 +206,7 @@ fn modules<'a>(
             let memory = memory.expect("memory of its own for a module");
             assert!(memory == bytes, "wrong bytes in a module at {start:#x}");
             assert!((start as usize).is_multiple_of(PAGE), "{start:#x}");
-            let from = loaded.modules_from;
+            let from = loaded.modules_from();
             assert!(N::from(start) >= from, "{start:#x} is below {from:#x}");
         } else {
             assert_eq!(start, 0);

@@ -63,7 +63,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
     let everywhere = list(&[
         (
             "window-small",
-            "no room in 0x100000-0x100fff: 0x100000 has type 1; 0x",
+            "0x100000 has type 1; 0x",
             movable(window(0x10_0000, 0x10_1000)),
         ),
         (
@@ -84,7 +84,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
             fixed(0x6000_0000),
         ),
         ("over-the-end-of-ram", NO_ROOM, fixed(0x1fff_f000)),
-        ("at-0", "no room in 0x0-0x", fixed(0)),
+        ("at-0", NO_ROOM, fixed(0)),
         ("video-memory", "0xa0000 has type ", fixed(0xa_0000)),
     ])?;
     let efi = list(&[

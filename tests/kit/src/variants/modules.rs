@@ -106,15 +106,10 @@ fn no_room_behind(payload: &Payload) -> Result<Variant> {
     let session = Session::of(kernel.module(&["low"], noise(55, 5000)))
         .file("high", high.build(payload)?.bytes)
         .works("high", "multiboot2 --modules-after-kernel /high")
-        .fails("no-room", "module2 /module0", "/module0: no room in 0x")
+        .fails("no-room", "module2 /module0", "no room in 0x")
         .fails("again", "module2 /module0", "; 0x2000 bytes fit at 0x")
-        .fails(
-            "option-behind",
-            "module2 --modules-after-kernel /module0",
-            "invalid file name `--modules-after-kernel'",
-        )
         .works(
-            "empty",
+            "two-options",
             "multiboot2 --modules-after-kernel --no-elf-relocs /high",
         )
         .fails("two-dashes", "multiboot2 -- /high", "unknown argument `--'");
