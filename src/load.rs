@@ -10,13 +10,14 @@ use crate::plan::image::{self, ImagePlan, Programs, Segment};
 use crate::plan::placement::{ONE_MIB, Request};
 use crate::plan::relocate::Relocate;
 use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
-use crate::session::{Kernel, Loaded, Memory, Session};
+use crate::session::{FIRST_TARGETS, Kernel, Loaded, Memory, Place, Session};
 use crate::table::{RECORD_LEN, Table};
 use crate::tags::Tags;
 use crate::units::{FileOffset, PAGE, PhysAddr, Span, align_up, index, narrow};
 use crate::wire::elf::FileHeader;
 use crate::wire::header::Header;
 use core::ffi::CStr;
+use core::mem;
 
 /// How far behind the last byte of a kernel modules lie at least that have to
 /// lie behind it: 1 MiB is left for the kernel's own use.
@@ -26,24 +27,29 @@ const MODULES_GAP: u32 = ONE_MIB + 1;
 pub(crate) struct Load<'a, P: Platform> {
     pub(crate) platform: &'a mut P,
     pub(crate) file: KernelFile<P>,
-    pub(crate) session: Session<P>,
+    pub(crate) session: &'a mut Session<P>,
     options: Options,
 }
 
-/// Loads the kernel that the arguments name and hands it over, ready to start, to
-/// `keep`: a session is long, and so moved once.
+/// Loads the kernel that the arguments name, in its `place`: a session is long,
+/// and so never moved.
 ///
 /// Whatever was loaded before is gone, even if this fails.
 ///
 /// # Errors
 ///
 /// Everything that can be wrong with a kernel; see [`Kind`].
-pub fn kernel<P: Platform, T>(
-    platform: &mut P,
-    args: &P::Args,
-    keep: impl FnOnce(Session<P>) -> Outcome<T>,
-) -> Outcome<T> {
+pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args, place: &mut Place<P>) -> Outcome {
+    *place = Place::Empty;
     platform.unset_loader();
+    let outcome = try_kernel(platform, args, place);
+    if outcome.is_err() {
+        *place = Place::Empty;
+    }
+    outcome
+}
+
+fn try_kernel<P: Platform>(platform: &mut P, args: &P::Args, place: &mut Place<P>) -> Outcome {
     let mut options = Options::empty();
     let mut words = 0usize;
     let path = loop {
@@ -61,37 +67,51 @@ pub fn kernel<P: Platform, T>(
     let file = platform.open(path, FileKind::Kernel)?;
     let command_line = platform.command_line(args, words, CommandLine::Kernel)?;
     let file = KernelFile::new(platform, file)?;
-    let params = read_params(platform, &file)?;
-    let memory = Memory::new(platform, &params)?;
-    let kernel = Kernel {
-        params,
-        loaded: Loaded::default(),
-        command_line,
-        sections: None,
-        boot_device: None,
-        modules: Tags::default(),
-    };
+    let session = begin(platform, &file, command_line, place)?;
     let mut load = Load {
         platform,
         file,
-        session: Session { kernel, memory },
+        session,
         options,
     };
-    if load.session.kernel.params.address.is_some() {
+    if load.session.kernel.params.address().is_some() {
         load.flat()?;
     } else {
         load.elf()?;
     }
     load.choose_console()?;
     load.session.kernel.boot_device = load.platform.boot_device()?;
-    keep(load.session)
+    Ok(())
 }
 
+/// Starts a session with what the header says.
 #[inline(never)] // keeps the caller's stack frame small
-fn read_params<P: Platform>(platform: &mut P, file: &KernelFile<P>) -> Outcome<LoadParams> {
-    let machine = platform.machine();
+fn begin<'a, P: Platform>(
+    platform: &mut P,
+    file: &KernelFile<P>,
+    command_line: P::Buffer,
+    place: &'a mut Place<P>,
+) -> Outcome<&'a mut Session<P>> {
+    let relocator = platform.new_relocator()?;
+    let targets = platform.alloc(FIRST_TARGETS)?;
+    let full = Place::Full(Session {
+        kernel: Kernel {
+            params: LoadParams::default(),
+            loaded: Loaded::default(),
+            command_line,
+            sections: None,
+            boot_device: None,
+            modules: Tags::default(),
+        },
+        memory: Memory::new(relocator, targets),
+    });
+    mem::forget(mem::replace(place, full)); // nothing to drop: it was empty
+    let session = place.session().ok_or(Failed)?;
+    let params = &mut session.kernel.params;
     let header = Header::find(file.window(), platform)?;
-    LoadParams::new(&header, machine, platform)
+    params.read(&header, platform.machine(), platform)?;
+    session.memory.keep_services = params.keep_services;
+    Ok(session)
 }
 
 impl<P: Platform> Load<'_, P> {
@@ -132,7 +152,7 @@ impl<P: Platform> Load<'_, P> {
         } = kernel.loaded;
         let mut image = Relocate::new(programs, link_base, load_base);
         let kept = self.options.contains(Options::NO_ELF_RELOCS);
-        if kernel.params.placement.is_some() && !kept {
+        if kernel.params.placement().is_some() && !kept {
             image.left = self.file.known_size().unwrap_or(end);
             image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
         }
@@ -182,7 +202,7 @@ impl<P: Platform> Load<'_, P> {
         let mut load_base = link_base;
         let memory = &mut self.session.memory;
         memory.image = plan.extent;
-        let placement = self.session.kernel.params.placement;
+        let placement = self.session.kernel.params.placement();
         if let Some(placement) = &placement {
             let size = plan.extent.len();
             let request = Request::image(size, placement, self.platform)?;
@@ -237,7 +257,7 @@ impl<P: Platform> Load<'_, P> {
             width,
             height,
             depth,
-        } = self.session.kernel.params.framebuffer;
+        } = self.session.kernel.params.framebuffer();
         self.platform
             .set_payload_modes(format, &[width, height, depth, width, height])
     }

@@ -5,6 +5,7 @@ use crate::error::{Kind, Outcome, Report};
 use crate::info::InfoType;
 use crate::wire::header::{Header, Tag, TagType};
 use bitflags::bitflags;
+use core::array;
 use core::ffi::CStr;
 
 /// Firmware below GRUB, as far as it decides between tags.
@@ -117,44 +118,43 @@ impl Options {
     }
 }
 
-/// One load's request: checked once when it is made, never written again.
-/// What loading finds out comes back in other values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Known types of tags, and the end tag.
+const KNOWN_TYPES: usize = 11;
+
+/// One load's request: read and checked once, where it stays, and never written
+/// again. What loading finds out comes back in other values.
+#[derive(Clone, Copy, Debug)]
 pub struct LoadParams {
     /// Where the header is in the file.
     pub header_offset: u32,
-    /// The image is flat and lies as these fields say.
-    pub address: Option<Address>,
-    /// The image may be moved.
-    pub placement: Option<Placement>,
-    /// Physical entry before a move, if a tag names it; otherwise the ELF
-    /// header does.
-    pub entry: Option<u32>,
+    /// What the kernel takes for a console.
+    pub console: Console,
+    /// One bit for each type that was met.
+    met: u32,
+    /// The first fields of the last tag of each known type, by type.
+    fields: [u32; KNOWN_TYPES * 4],
     /// UEFI boot services stay alive, and the entry is the UEFI one.
     pub keep_services: bool,
     /// The kernel asked for the SMBIOS tables.
     pub smbios: bool,
-    /// What the kernel takes for a console.
-    pub console: Console,
-    /// Video mode that the kernel wishes for.
-    pub framebuffer: Framebuffer,
 }
 
 /// Highest type of boot information that a request may name (Multiboot2, 3.6).
 const LAST_INFORMATION: u32 = 21;
 
-/// Tags as they are met, before the decisions that need all of them.
-struct Seen {
-    /// The first fields of the last tag of each known type, by type.
-    fields: [u32; KNOWN_TYPES * 4],
-    /// One bit for each type that was met.
-    met: u32,
-    smbios: bool,
-    console: Console,
+impl Default for LoadParams {
+    /// A header without tags.
+    fn default() -> Self {
+        Self {
+            fields: [0; KNOWN_TYPES * 4],
+            met: 0,
+            header_offset: 0,
+            keep_services: false,
+            smbios: false,
+            console: Console::empty(),
+        }
+    }
 }
-
-/// Known types of tags, and the end tag.
-const KNOWN_TYPES: usize = 11;
 
 impl LoadParams {
     /// Reads the header's tags as `machine` takes them.
@@ -164,95 +164,124 @@ impl LoadParams {
     /// Those of [`crate::wire::header::Tags::next`]; [`Kind::UnknownTag`] and
     /// [`Kind::UnknownRequest`] for what the kernel requires and this loader
     /// does not know; [`Kind::PlacementAlign`]; [`Kind::NoEntryTag`].
-    pub fn new(header: &Header<'_>, machine: Machine, report: &mut impl Report) -> Outcome<Self> {
-        let mut seen = Seen {
-            fields: [0; KNOWN_TYPES * 4],
-            met: 0,
-            smbios: false,
-            console: Console::EGA_TEXT,
-        };
+    pub fn read(
+        &mut self,
+        header: &Header<'_>,
+        machine: Machine,
+        report: &mut impl Report,
+    ) -> Outcome {
+        self.header_offset = header.offset;
+        self.console = Console::EGA_TEXT;
         let mut tags = header.tags();
         while let Some(tag) = tags.next(report)? {
-            seen.take(&tag, report)?;
+            self.take(&tag, report)?;
         }
 
         // Boot services stay only where an entry can live with them.
-        let services = seen.get(TagType::EFI_BOOT_SERVICES);
-        let kept = services.is_some() && machine.has_services();
+        let kept = self.has(TagType::EFI_BOOT_SERVICES) && machine.has_services();
         let efi_entry = match machine.firmware {
             Firmware::Efi32 => TagType::ENTRY_EFI32,
             Firmware::Bios | Firmware::Efi64 => TagType::ENTRY_EFI64,
         };
-        let efi_entry = seen.get(efi_entry).filter(|_| kept);
-        let entry = efi_entry.or(seen.get(TagType::ENTRY));
-        let address = seen.get(TagType::ADDRESS);
-        if address.is_some() && entry.is_none() {
+        if let Some(&entry) = self.get(efi_entry).filter(|_| kept) {
+            self.keep_services = true;
+            self.set(TagType::ENTRY, entry);
+        }
+        if self.has(TagType::ADDRESS) && !self.has(TagType::ENTRY) {
             return Err(report.refuse(Kind::NoEntryTag));
         }
-        let placement = match seen.get(TagType::RELOCATABLE) {
-            Some(fields) => Some(placement(fields, report)?),
-            None => None,
-        };
-        let framebuffer = seen.get(TagType::FRAMEBUFFER);
-        let mut console = seen.console;
-        console.set(Console::FRAMEBUFFER, framebuffer.is_some());
-        let [width, height, depth, _] = framebuffer.copied().unwrap_or_default();
-        Ok(Self {
-            header_offset: header.offset,
-            address: address.map(|&[header, load, load_end, bss_end]| Address {
-                header,
-                load,
-                load_end,
-                bss_end,
-            }),
-            placement,
-            entry: entry.map(|&[entry, ..]| entry),
-            keep_services: efi_entry.is_some(),
-            smbios: seen.smbios,
-            console,
-            framebuffer: Framebuffer {
-                width,
-                height,
-                depth,
+        if let Some(&[_, _, align, _]) = self.get(TagType::RELOCATABLE)
+            && align & align.wrapping_sub(1) != 0
+        {
+            return Err(report.refuse1(Kind::PlacementAlign, align));
+        }
+        let framebuffer = self.has(TagType::FRAMEBUFFER);
+        self.console.set(Console::FRAMEBUFFER, framebuffer);
+        Ok(())
+    }
+
+    /// Physical entry before a move, if a tag names it; otherwise the ELF
+    /// header does.
+    #[must_use]
+    pub fn entry(&self) -> Option<u32> {
+        self.get(TagType::ENTRY).map(|&[entry, ..]| entry)
+    }
+
+    /// The fields of the address tag, if the image is flat and lies as they say.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        let fields = self.get(TagType::ADDRESS)?;
+        let [header, load, load_end, bss_end] = *fields;
+        Some(Address {
+            header,
+            load,
+            load_end,
+            bss_end,
+        })
+    }
+
+    /// Where the image may lie if it may be moved.
+    #[must_use]
+    pub fn placement(&self) -> Option<Placement> {
+        let [min, max, align, preference] = *self.get(TagType::RELOCATABLE)?;
+        Some(Placement {
+            min,
+            max,
+            align: align.max(1),
+            preference: match preference {
+                2 => Preference::High,
+                _ => Preference::Low,
             },
         })
     }
-}
 
-impl Seen {
+    /// Video mode that the kernel wishes for.
+    #[must_use]
+    pub fn framebuffer(&self) -> Framebuffer {
+        let fields = self.get(TagType::FRAMEBUFFER);
+        let [width, height, depth, _] = fields.copied().unwrap_or_default();
+        Framebuffer {
+            width,
+            height,
+            depth,
+        }
+    }
+
+    /// Sets the fields of a type of tag; answers `false` for one that is not known.
+    pub fn set(&mut self, kind: TagType, fields: [u32; 4]) -> bool {
+        let (all, _) = self.fields.as_chunks_mut();
+        let Some(place) = all.get_mut(usize::from(kind.0)) else {
+            return false;
+        };
+        *place = fields;
+        self.met |= 1 << kind.0;
+        true
+    }
+
+    /// Tells whether there was a tag of a type.
+    fn has(&self, kind: TagType) -> bool {
+        self.met >> kind.0 & 1 != 0
+    }
+
     /// The first fields of the last tag of a type.
     fn get(&self, kind: TagType) -> Option<&[u32; 4]> {
-        let met = self.met >> kind.0 & 1 != 0;
-        let (fields, _) = self.fields.as_chunks();
-        fields.get(usize::from(kind.0)).filter(|_| met)
+        let (all, _) = self.fields.as_chunks();
+        all.get(usize::from(kind.0)).filter(|_| self.has(kind))
     }
 
     fn take(&mut self, tag: &Tag<'_>, report: &mut impl Report) -> Outcome {
-        let (all, _) = self.fields.as_chunks_mut::<4>();
-        let Some(fields) = all.get_mut(usize::from(tag.kind.0)) else {
-            return if tag.optional {
-                Ok(())
-            } else {
-                Err(report.refuse1(Kind::UnknownTag, tag.kind.0.into()))
-            };
-        };
-        for (index, field) in fields.iter_mut().enumerate() {
-            *field = tag.field(index);
+        let fields = array::from_fn(|index| tag.field(index));
+        if !self.set(tag.kind, fields) && !tag.optional {
+            return Err(report.refuse1(Kind::UnknownTag, tag.kind.0.into()));
         }
-        self.met |= 1 << tag.kind.0;
-        match tag.kind {
-            TagType::INFORMATION_REQUEST => {
-                self.smbios |= takes_smbios(tag, report)?;
-                Ok(())
-            }
-            TagType::CONSOLE_FLAGS => {
-                let flags = Console::from_bits_truncate(tag.field(0));
-                self.console |= flags & Console::REQUIRED;
-                self.console &= flags | Console::REQUIRED;
-                Ok(())
-            }
-            _ => Ok(()),
+        if tag.kind == TagType::INFORMATION_REQUEST {
+            self.smbios |= takes_smbios(tag, report)?;
+        } else if tag.kind == TagType::CONSOLE_FLAGS {
+            let flags = Console::from_bits_truncate(tag.field(0));
+            self.console |= flags & Console::REQUIRED;
+            self.console &= flags | Console::REQUIRED;
         }
+        Ok(())
     }
 }
 
@@ -269,21 +298,4 @@ fn takes_smbios(tag: &Tag<'_>, report: &mut impl Report) -> Outcome<bool> {
         named |= request == InfoType::SMBIOS.0;
     }
     Ok(named)
-}
-
-fn placement(fields: &[u32; 4], report: &mut impl Report) -> Outcome<Placement> {
-    let [min, max, align, preference] = *fields;
-    let align = align.max(1);
-    if !align.is_power_of_two() {
-        return Err(report.refuse1(Kind::PlacementAlign, align));
-    }
-    Ok(Placement {
-        min,
-        max,
-        align,
-        preference: match preference {
-            2 => Preference::High,
-            _ => Preference::Low,
-        },
-    })
 }

@@ -16,6 +16,7 @@ use crate::units::{PAGE, PhysAddr, Span, align_down};
 /// Where a session lives between commands. The empty place is all zero, so
 /// that it takes no room in the module's file.
 #[repr(u32)]
+#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 pub enum Place<P: Platform> {
     /// No kernel is loaded.
     Empty,
@@ -34,17 +35,17 @@ impl<P: Platform> Place<P> {
 }
 
 /// A kernel that is ready to start, with its modules.
+#[repr(C)] // order: the first 128 bytes are reached with the shortest instructions
 pub struct Session<P: Platform> {
-    /// What the kernel is told.
-    pub kernel: Kernel<P>,
     /// Its memory.
     pub memory: Memory<P>,
+    /// What the kernel is told.
+    pub kernel: Kernel<P>,
 }
 
 /// A loaded kernel, without its memory.
+#[repr(C)] // order: as above, what is long comes last
 pub struct Kernel<P: Platform> {
-    /// What the kernel asked for.
-    pub params: LoadParams,
     /// Where it lies.
     pub loaded: Loaded,
     /// Its command line with a NUL.
@@ -55,6 +56,8 @@ pub struct Kernel<P: Platform> {
     pub boot_device: Option<[u32; 3]>,
     /// The modules' tags in the order of the commands.
     pub modules: Tags<P>,
+    /// What the kernel asked for.
+    pub params: LoadParams,
 }
 
 /// What loading found out; physical addresses, 0 until then.
@@ -95,6 +98,7 @@ impl<B: Bytes> Sections<B> {
 }
 
 /// Chunks of the relocator and what is known of their targets.
+#[repr(C)] // order: what starts as zero is one piece
 pub struct Memory<P: Platform> {
     /// GRUB's relocator.
     pub(crate) relocator: P::Relocator,
@@ -108,8 +112,6 @@ pub struct Memory<P: Platform> {
     /// nobody keeps yet, else 0, and its size.
     part: u32,
     size: u32,
-    /// The memory map, while memory without a choice is placed.
-    pub(crate) map: Option<P::Buffer>,
     /// Bytes that are kept, and bytes that earlier pools had left.
     kept: u32,
     lost: u32,
@@ -117,8 +119,10 @@ pub struct Memory<P: Platform> {
     pub(crate) image: Span,
     /// Why nothing was placed: the numbers of [`Kind::Elsewhere`].
     why: [u32; MAX_VALUES],
+    /// The memory map, while memory without a choice is placed.
+    pub(crate) map: Option<P::Buffer>,
     /// Boot services stay, which only UEFI has.
-    keep_services: bool,
+    pub(crate) keep_services: bool,
     /// A chunk lies where it must not: GRUB takes no single chunk back, and
     /// would move this one over what lies there.
     pub(crate) spoiled: bool,
@@ -127,8 +131,8 @@ pub struct Memory<P: Platform> {
 /// A memory map and what of it is free.
 type Free<P> = (<P as Platform>::Buffer, FreeMemory<<P as Platform>::Buffer>);
 
-/// Room that the list of targets starts with, in records.
-const FIRST_TARGETS: usize = 32;
+/// Bytes that the list of targets starts with.
+pub(crate) const FIRST_TARGETS: usize = 32 * RECORD_LEN;
 
 /// Most bytes of a pool, and the part of it that is small.
 const POOL_LEN: u32 = 512 * 1024;
@@ -144,15 +148,11 @@ const HEAP_RESERVE: usize = 256 * 1024;
 const HEAP_PER_CHUNK: usize = 512;
 
 impl<P: Platform> Memory<P> {
-    /// Starts without any chunk.
-    ///
-    /// # Errors
-    ///
-    /// [`Failed`] when GRUB's heap is full.
-    pub fn new(platform: &mut P, params: &LoadParams) -> Outcome<Self> {
-        Ok(Self {
-            relocator: platform.new_relocator()?,
-            taken: Table::new(platform.alloc(FIRST_TARGETS.saturating_mul(RECORD_LEN))?),
+    /// Starts without any chunk; `targets` has room for the list of them.
+    pub fn new(relocator: P::Relocator, targets: P::Buffer) -> Self {
+        Self {
+            relocator,
+            taken: Table::new(targets),
             chunks: 0,
             pool: 0,
             rest: Span { first: 0, last: 0 },
@@ -163,13 +163,12 @@ impl<P: Platform> Memory<P> {
             lost: 0,
             image: Span { first: 0, last: 0 },
             why: [0; MAX_VALUES],
-            keep_services: params.keep_services,
+            keep_services: false,
             spoiled: false,
-        })
+        }
     }
 
-    /// Tells whether memory is shared with a firmware that stays alive; known
-    /// to be false where there is none.
+    /// Tells whether memory is shared with a firmware that stays alive.
     pub(crate) fn beside_services(&self, platform: &P) -> bool {
         platform.machine().has_services() && self.keep_services
     }
@@ -312,7 +311,8 @@ impl<P: Platform> Memory<P> {
         }
         // Memory of boot services last: the firmware's page tables lie in it,
         // are still in use when GRUB moves the chunks, and often read-only.
-        if platform.machine().has_services() && !request.is_fixed() {
+        let ends_services = platform.machine().has_services() && !self.keep_services;
+        if ends_services && whose == Whose::Image && !request.is_fixed() {
             let target = self.place_once(platform, request, Whose::Other)?;
             if target.is_some() || self.spoiled {
                 return Ok(target);

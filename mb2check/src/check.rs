@@ -149,7 +149,7 @@ fn run(image: &Input, setup: &Setup, commands: &Commands) -> Ran {
 fn placement(host: &Host, loaded: &Loaded, elf: Option<Elf<'_>>) -> report::Placement {
     let params = &loaded.kernel.params;
     let place = loaded.kernel.loaded;
-    let whole = params.placement.is_some() || params.address.is_some();
+    let whole = params.placement().is_some() || params.address().is_some();
     let mut chunks = host.chunks();
     for chunk in chunks.iter_mut().filter(|chunk| chunk.what == host::IMAGE) {
         let is_at = |paddr: u64| paddr == chunk.first.into();
@@ -184,7 +184,7 @@ fn placement(host: &Host, loaded: &Loaded, elf: Option<Elf<'_>>) -> report::Plac
 fn flat_image(size: usize, loaded: Option<&(Loaded, report::Placement)>) -> Option<report::Image> {
     let mut segments = Vec::new();
     if let Some((loaded, placement)) = loaded
-        && let Some(address) = &loaded.kernel.params.address
+        && let Some(address) = loaded.kernel.params.address()
         && let Some(Chunk { first, last, .. }) = placement.chunks.first()
     {
         let before = address.header.saturating_sub(placement.link_base);

@@ -7,10 +7,8 @@ use super::grub::Grub;
 use super::report::answer;
 use super::{global, sys};
 use crate::error::Outcome;
-use crate::session::Place;
 use crate::{boot, load};
 use core::ffi::{c_char, c_int};
-use core::mem;
 
 /// The command `multiboot2`.
 ///
@@ -47,19 +45,13 @@ extern "C" fn mb2_rs_boot() -> u32 {
 /// The callback for unloading: frees everything.
 #[unsafe(no_mangle)]
 extern "C" fn mb2_rs_unload() {
-    let session = global::with(|place| Ok(mem::replace(place, Place::Empty)));
-    drop(session);
+    global::clear();
 }
 
 /// Loads first and registers last, so that nothing half-done is ever
 /// registered.
 fn multiboot2(args: &Args) -> Outcome {
-    load::kernel(&mut Grub, args, |session| {
-        global::with(|place| {
-            *place = Place::Full(session);
-            Ok(())
-        })
-    })?;
+    global::with(|place| load::kernel(&mut Grub, args, place))?;
     // SAFETY: the callbacks that GRUB gets are the glue's own.
     unsafe { sys::mb2_grub_loader_set() };
     Ok(())

@@ -11,10 +11,10 @@ use core::ptr;
 
 /// State of the loader. Re-entry is answered, not undefined.
 struct Global {
-    /// The loaded kernel, if there is one.
-    session: RefCell<Place<Grub>>,
     /// What errors call the file: an argument of the running command, or NULL.
     name: Cell<*const c_char>,
+    /// The loaded kernel, if there is one.
+    session: RefCell<Place<Grub>>,
 }
 
 // SAFETY: GRUB has one thread and takes no interrupts of its own; the cells
@@ -38,6 +38,14 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Place<Grub>) -> Outcome<T>) -> Outc
     match global().session.try_borrow_mut() {
         Ok(mut session) => work(&mut session),
         Err(_) => Err(Grub.refuse(Kind::Busy)),
+    }
+}
+
+/// Drops the session. A command that is running has done it itself: `multiboot2`
+/// before it makes GRUB call here, and the others do not.
+pub(super) fn clear() {
+    if let Ok(mut session) = global().session.try_borrow_mut() {
+        *session = Place::Empty;
     }
 }
 

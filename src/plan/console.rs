@@ -26,7 +26,7 @@ pub fn choose(
         width,
         height,
         depth,
-    } = params.framebuffer;
+    } = params.framebuffer();
     if console.contains(Console::FRAMEBUFFER) {
         return Ok(Some(if width == 0 || height == 0 {
             c"auto"
@@ -76,6 +76,7 @@ mod tests {
     use super::*;
     use crate::error::Kept;
     use crate::params::Firmware;
+    use crate::wire::header::TagType;
 
     fn machine(vga_text: bool) -> Machine {
         Machine {
@@ -86,20 +87,10 @@ mod tests {
 
     fn params(console: Console, wish: [u32; 3]) -> LoadParams {
         let [width, height, depth] = wish;
-        LoadParams {
-            header_offset: 0,
-            address: None,
-            placement: None,
-            entry: None,
-            keep_services: false,
-            smbios: false,
-            console,
-            framebuffer: Framebuffer {
-                width,
-                height,
-                depth,
-            },
-        }
+        let mut params = LoadParams::default();
+        params.console = console;
+        assert!(params.set(TagType::FRAMEBUFFER, [width, height, depth, 0]));
+        params
     }
 
     fn choice(console: Console, vga: bool, wish: [u32; 3]) -> Outcome<Option<ModeFormat>> {

@@ -154,7 +154,7 @@ pub fn plan_elf<B: Bytes>(
     }
     segments.sort_by_words(BY_ADDRESS);
     let extent = check_overlap(&segments, report)?;
-    let entry = match params.entry {
+    let entry = match params.entry() {
         Some(entry) => entry,
         None => {
             let entry = programs.find(programs.file.entry, 1);
@@ -211,7 +211,7 @@ pub fn plan_flat<B: Bytes>(
     mut segments: Table<Segment, B>,
     report: &mut impl Report,
 ) -> Outcome<ImagePlan<B>> {
-    let Some(address) = &params.address else {
+    let Some(address) = params.address() else {
         return Err(report.refuse(Kind::NoSegment));
     };
     let (header, header_offset) = (address.header, params.header_offset);
@@ -256,7 +256,7 @@ pub fn plan_flat<B: Bytes>(
         index: 0,
     });
     // LoadParams has made sure that a flat file has an entry tag.
-    let entry = params.entry.unwrap_or_default();
+    let entry = params.entry().unwrap_or_default();
     finish(params, segments, (extent, entry), report)
 }
 
@@ -277,7 +277,7 @@ fn finish<B: Bytes>(
     for index in (0..segments.len()).rev() {
         if let Some(mut segment) = segments.get(index) {
             inside |= segment.memory.contains(&start);
-            if params.placement.is_some() {
+            if params.placement().is_some() {
                 segment.memory.last = last;
                 last = segment.memory.first.saturating_sub(1);
                 segments.set(index, &segment);

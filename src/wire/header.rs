@@ -84,7 +84,10 @@ impl Tag<'_> {
     /// The 32-bit field number `index` behind type, flags and size.
     #[must_use]
     pub fn field(&self, index: usize) -> u32 {
-        u32_at(self.fields, index.saturating_mul(4))
+        let (fields, _) = self.fields.as_chunks();
+        fields
+            .get(index)
+            .map_or(0, |field| u32::from_le_bytes(*field))
     }
 
     /// Number of whole 32-bit fields.

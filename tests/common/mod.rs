@@ -29,7 +29,7 @@ use facts::Facts;
 use images::Args;
 use mb2::error::{Error, Kind, Outcome};
 use mb2::params::{Firmware, Machine};
-use mb2::session::Session;
+use mb2::session::{Place, Session};
 use mb2::{boot, load};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -147,10 +147,16 @@ impl Fake {
     /// The command `multiboot2`, as the module's entry function runs it.
     pub(crate) fn multiboot2(&mut self, args: &[&str]) -> Result<(), Fault> {
         let args = Args::new(args);
-        let outcome = load::kernel(self, &args, Ok).map(|session| {
-            assert!(self.loaded.is_none(), "the kernel before was not unloaded");
-            self.loaded = Some(session);
-        });
+        let mut place = Place::Empty;
+        let outcome = load::kernel(self, &args, &mut place);
+        match place {
+            Place::Empty => assert!(outcome.is_err(), "nothing was loaded"),
+            Place::Full(session) => {
+                assert!(outcome.is_ok(), "something was left");
+                assert!(self.loaded.is_none(), "the kernel before was not unloaded");
+                self.loaded = Some(session);
+            }
+        }
         self.settle(outcome)
     }
 

@@ -4,11 +4,11 @@
 use crate::common::reference::{self, Meaning, N};
 use arbitrary::Arbitrary;
 use mb2::error::{Kept, Outcome};
-use mb2::params::{Address, Console, Firmware, LoadParams, Machine, Preference};
+use mb2::params::{Console, Firmware, LoadParams, Machine, Preference};
 use mb2::plan::image::{ImagePlan, Programs, plan_elf, plan_flat};
 use mb2::table::{RECORD_LEN, Table};
 use mb2::wire::elf::{self, FileHeader, HeaderTable, Section};
-use mb2::wire::header::Header;
+use mb2::wire::header::{Header, TagType};
 
 /// The machines that take tags differently.
 const MACHINES: [(Firmware, N); 3] = [
@@ -25,15 +25,20 @@ fn reported<T>(run: impl FnOnce(&mut Kept) -> Outcome<T>) -> Option<T> {
     outcome.ok()
 }
 
+/// What the header of a file asks for.
+fn params(file: &[u8], machine: Machine, report: &mut Kept) -> Outcome<LoadParams> {
+    let mut params = LoadParams::default();
+    let header = Header::find(file, report)?;
+    params.read(&header, machine, report)?;
+    Ok(params)
+}
+
 /// Searches a header in a file and reads its tags; tells whether all machines take it.
 pub(crate) fn header(file: &[u8]) -> bool {
     MACHINES.iter().all(|&(firmware, bits)| {
         let vga_text = firmware == Firmware::Bios;
         let machine = Machine { firmware, vga_text };
-        let params = reported(|report| {
-            let header = Header::find(file, report)?;
-            LoadParams::new(&header, machine, report)
-        });
+        let params = reported(|report| params(file, machine, report));
         let mut meaning = Meaning::default();
         let sound = reference::header(&mut meaning, file, bits).is_some();
         let needs_entry = meaning.tags[2].is_some() && meaning.entry.is_none();
@@ -44,13 +49,13 @@ pub(crate) fn header(file: &[u8]) -> bool {
 
 fn compare(params: &LoadParams, meaning: &Meaning) {
     assert_eq!(N::from(params.header_offset), meaning.header);
-    assert_eq!(params.entry.map(N::from), meaning.entry);
+    assert_eq!(params.entry().map(N::from), meaning.entry);
     assert_eq!(params.keep_services, meaning.keeps_services);
     let address = params
-        .address
+        .address()
         .map(|a| [a.header, a.load, a.load_end, a.bss_end]);
     assert_eq!(address.map(|fields| fields.map(N::from)), meaning.tags[2]);
-    let wish = params.framebuffer;
+    let wish = params.framebuffer();
     let wish = [wish.width, wish.height, wish.depth].map(N::from);
     let [width, height, depth, _] = meaning.tags[5].unwrap_or_default();
     assert_eq!(wish, [width, height, depth]);
@@ -62,7 +67,7 @@ fn compare(params: &LoadParams, meaning: &Meaning) {
     for (flag, expected) in flags {
         assert_eq!(params.console.contains(flag), expected, "{flag:?}");
     }
-    let place = params.placement.map(|p| {
+    let place = params.placement().map(|p| {
         let high = p.preference == Preference::High;
         ([p.min, p.max, p.align].map(N::from), high)
     });
@@ -87,21 +92,15 @@ impl Apart {
             vga_text: true,
         };
         let header = mb2_testkit::header::HeaderBuilder::new().build();
-        let params = reported(|report| {
-            let header = Header::find(&header, report)?;
-            LoadParams::new(&header, machine, report)
-        });
-        let placement = mb2::params::Placement {
-            min: 0,
-            max: u32::MAX,
-            align: 1,
-            preference: Preference::Low,
-        };
-        LoadParams {
-            entry: self.entry,
-            placement: self.moves.then_some(placement),
-            ..params.expect("a sound header")
+        let params = reported(|report| params(&header, machine, report));
+        let mut params = params.expect("a sound header");
+        if let Some(entry) = self.entry {
+            params.set(TagType::ENTRY, [entry, 0, 0, 0]);
         }
+        if self.moves {
+            params.set(TagType::RELOCATABLE, [0, u32::MAX, 1, 0]);
+        }
+        params
     }
 
     /// Compares a plan with what the reference has read, if it has.
@@ -166,7 +165,7 @@ pub(crate) fn elf(file: &[u8], apart: Apart) -> bool {
     });
     let sections = header.and_then(|header| sections(file, &header, size));
     let mut meaning = Meaning {
-        entry: params.entry.map(N::from),
+        entry: params.entry().map(N::from),
         ..Meaning::default()
     };
     let sound = reference::elf(&mut meaning, file).is_some();
@@ -218,17 +217,9 @@ pub(crate) fn flat(flat: &Flat) -> bool {
         moves: flat.moves,
         entry: Some(flat.entry),
     };
-    let [header, load, load_end, bss_end] = flat.address;
-    let params = LoadParams {
-        header_offset: flat.header_offset,
-        address: Some(Address {
-            header,
-            load,
-            load_end,
-            bss_end,
-        }),
-        ..apart.params()
-    };
+    let mut params = apart.params();
+    params.header_offset = flat.header_offset;
+    params.set(TagType::ADDRESS, flat.address);
     let table = Table::new(vec![0; RECORD_LEN]);
     let plan = reported(|report| plan_flat(&params, flat.size, table, report));
     let mut meaning = Meaning {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use mb2::params::{Firmware, Machine};
 use mb2::platform::{Arguments, HandOver};
-use mb2::session::Session;
+use mb2::session::{Place, Session};
 use mb2::{boot, load};
 use serde::Serialize;
 
@@ -120,8 +120,12 @@ impl Host {
             true => ["--modules-after-kernel", "kernel", line],
             false => ["kernel", line, ""],
         };
-        let loaded = load::kernel(self, &Line::new(words), Ok);
-        loaded.map_err(|_| self.fault())
+        let mut place = Place::Empty;
+        let loaded = load::kernel(self, &Line::new(words), &mut place);
+        match (loaded, place) {
+            (Ok(()), Place::Full(session)) => Ok(session),
+            _ => Err(self.fault()),
+        }
     }
 
     /// `module2 FILE LINE`
