@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `multiboot2 --modules-after-kernel`: modules behind the kernel.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "test code stops where it is surprised"
-)]
+#![expect(clippy::unwrap_used, reason = "test code stops where it is surprised")]
 
 mod common;
 
@@ -71,11 +66,12 @@ fn modules_lie_one_mib_behind_the_kernel_if_told_so() {
         (ends_at(0x1001), [BASE + 0x5001; 2]),
     ];
     for (file, ends) in kernels {
-        for (new, end) in [
-            (Fake::bios as New, ends[0]),
+        let machines: [(New, u32); 3] = [
+            (Fake::bios, ends[0]),
             (Fake::efi32, ends[1]),
             (Fake::efi64, ends[1]),
-        ] {
+        ];
+        for (new, end) in machines {
             let list = behind(&mut with_files(new()), &file, &["/kernel"]);
             let at = match end + 0x10_0000 {
                 // The next memory that is free.

@@ -20,10 +20,13 @@
 
 GRUB_MOD_LICENSE ("GPLv3+");
 
+/* What fill leaves.  */
+#define STALE 0xa5
+
 /* A command line with this word is not allowed.  */
 #define FORBIDDEN "forbidden"
 
-static grub_command_t cmd_memory, cmd_hold, cmd_release, cmd_count, cmd_open, cmd_wait;
+static grub_command_t cmd_memory, cmd_hold, cmd_release, cmd_fill, cmd_count, cmd_open, cmd_wait;
 
 /* The disk cache lives in the heap and is given up only for a request that
    fails.  */
@@ -110,6 +113,7 @@ memory (grub_command_t cmd __attribute__ ((unused)), int argc, char **argv)
 struct held
 {
   struct held *next;
+  grub_size_t size;
 };
 
 static struct held *held;
@@ -126,6 +130,7 @@ hold (grub_command_t cmd __attribute__ ((unused)),
       for (; piece; piece = grub_malloc (size))
         {
           piece->next = held;
+          piece->size = size;
           held = piece;
         }
     }
@@ -146,6 +151,45 @@ release (grub_command_t cmd __attribute__ ((unused)),
       grub_free (piece);
     }
   return GRUB_ERR_NONE;
+}
+
+#ifdef GRUB_MACHINE_EFI
+/* Fills memory that the firmware gives to nobody, but the page at 0.  */
+static void
+fill_firmware (void)
+{
+  grub_efi_uintn_t size = 0, step = 0;
+  char *map, *at;
+
+  grub_efi_get_memory_map (&size, NULL, NULL, &step, NULL);
+  size += 8 * step;
+  map = grub_malloc (size);
+  if (map
+      && grub_efi_get_memory_map (&size, (void *) map, NULL, &step, NULL) > 0)
+    for (at = map; at < map + size; at += step)
+      {
+        grub_efi_memory_descriptor_t *found = (void *) at;
+        if (found->type == GRUB_EFI_CONVENTIONAL_MEMORY
+            && found->physical_start)
+          grub_memset ((void *) (grub_addr_t) found->physical_start, STALE,
+                       found->num_pages << 12);
+      }
+  grub_free (map);
+}
+#endif
+
+/* probe_fill: leaves no zeroes in memory that nobody has.  */
+static grub_err_t
+fill (grub_command_t cmd, int argc, char **argv)
+{
+  struct held *piece;
+#ifdef GRUB_MACHINE_EFI
+  fill_firmware ();
+#endif
+  hold (cmd, argc, argv);
+  for (piece = held; piece; piece = piece->next)
+    grub_memset (piece + 1, STALE, piece->size - sizeof (*piece));
+  return release (cmd, argc, argv);
 }
 
 /* Writes the time stamp counter to QEMU's debug console, eight bytes, which
@@ -316,6 +360,8 @@ GRUB_MOD_INIT (mb2probe)
   cmd_hold = grub_register_command ("probe_hold", hold, 0, "Take the heap.");
   cmd_release
     = grub_register_command ("probe_release", release, 0, "Give it back.");
+  cmd_fill
+    = grub_register_command ("probe_fill", fill, 0, "Leave no zeroes.");
   cmd_count = grub_register_command ("probe_count", count, "N COMMAND ARG...",
                                      "Stamp the time before each run.");
   cmd_open = grub_register_command ("probe_open", open, "FILE", "Open it.");
@@ -330,6 +376,7 @@ GRUB_MOD_FINI (mb2probe)
   grub_unregister_command (cmd_memory);
   grub_unregister_command (cmd_hold);
   grub_unregister_command (cmd_release);
+  grub_unregister_command (cmd_fill);
   grub_unregister_command (cmd_count);
   grub_unregister_command (cmd_open);
   grub_unregister_command (cmd_wait);

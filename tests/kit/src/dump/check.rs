@@ -2,7 +2,7 @@
 //! One dump against what its image, its modules and its machine promise.
 
 use super::{Available, Dump, Entry, kind, smbios};
-use crate::bytes::u32_at;
+use crate::bytes::{fnv1a64, u32_at};
 use crate::error::Result;
 use crate::kernel::Expected;
 
@@ -30,6 +30,8 @@ pub struct Promise<'a> {
     pub modules: &'a [ExpectedModule],
     /// Whether gaps between segments must be zero.
     pub zeroed_gaps: bool,
+    /// Whether pages that modules end in must be zero behind them.
+    pub zeroed_tails: bool,
     /// Whether modules have to lie behind the image, 1 MiB away.
     pub modules_behind: bool,
 }
@@ -137,6 +139,10 @@ impl Findings {
             });
             self.expect(found.fnv == wanted.fnv, || {
                 format!("module {index} has wrong bytes")
+            });
+            let zero = fnv1a64(&vec![0; found.tail_len as usize]);
+            self.expect(found.tail == zero || !promise.zeroed_tails, || {
+                format!("module {index} ends in a page that is not zero")
             });
         }
     }

@@ -88,7 +88,7 @@ fn sample() -> Dump {
             end: 0x2003,
             fnv: fnv1a64(b"abc"),
             tail_len: 0xffd,
-            tail: 9,
+            tail: fnv1a64(&[0; 0xffd]),
         }],
         sections: vec![SectionReport {
             index: 1,
@@ -366,6 +366,7 @@ fn findings(change: impl FnOnce(&mut Dump, &mut Expected)) -> Vec<String> {
         entry: Entry::Plain32,
         cmdline: "x y",
         modules: &modules,
+        zeroed_tails: true,
         modules_behind: false,
         zeroed_gaps: true,
     };
@@ -380,7 +381,8 @@ fn promise_is_kept_by_the_sample() {
 #[test]
 fn each_broken_promise_is_named() {
     type Change = fn(&mut Dump, &mut Expected);
-    let cases: [(&str, Change); 13] = [
+    let cases: [(&str, Change); 14] = [
+        ("ends in a page", |d, _| d.modules[0].tail ^= 1),
         ("entered as Efi64", |d, _| d.entry = Entry::Efi64),
         ("own bytes are wrong", |_, e| e.blob32.fnv = 7),
         ("range 0 is wrong", |_, e| e.blob32.ranges[0].0 = 7),

@@ -97,6 +97,7 @@ impl Variant {
             cmdline: &self.cmdline,
             modules: &self.modules,
             zeroed_gaps: strict && self.image.relocatable.is_some(),
+            zeroed_tails: strict,
             modules_behind: self.modules_behind(),
         };
         let mut findings = check(&dump, &promise)?;

@@ -72,6 +72,8 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         ),
         behind("modules-after-kernel-boot-services", &both, payload)?.on(&Platform::EFI),
         no_room_behind(payload)?,
+        stale("modules-stale-memory", &low, payload)?,
+        stale("modules-stale-memory-boot-services", &both, payload)?.on(&Platform::EFI),
         module_in_use(kernel("module-in-use")?),
     ])
 }
@@ -92,6 +94,19 @@ fn behind(name: &str, spec: &KernelSpec, payload: &Payload) -> Result<Variant> {
     Ok(variant
         .module(&["first"], noise(52, 5000))
         .module(&[], noise(53, 1)))
+}
+
+/// Gaps in the image, sections, and modules that share memory, on a machine
+/// whose free memory has no zeroes.
+fn stale(name: &str, spec: &KernelSpec, payload: &Payload) -> Result<Variant> {
+    let variant = Variant::of(name, spec, payload)?.ours_only(Deviation::ReferenceFails);
+    let variant = (0..20).fold(variant, |variant, index| {
+        variant.module(&[], noise(320 + index, 10 + 700 * (index as usize % 9)))
+    });
+    let variant = variant.module(&["empty"], Vec::new());
+    let mut variant = variant.module(&["large"], noise(340, 400_001));
+    variant.machine.memory_mib = 160; // filling more takes longer
+    Ok(variant.before("probe_fill").before("insmod /mb2probe.mod"))
 }
 
 /// Behind a kernel in the highest place is no room; the next kernel is loaded
