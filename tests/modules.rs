@@ -2,7 +2,6 @@
 //! Modules: where they lie, how they are listed, what a failing one leaves.
 #![expect(
     clippy::as_conversions,
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "test code stops where it is surprised"
 )]
