@@ -221,7 +221,18 @@ fn renewed(tool: &Tool<'_>, folder: &Path, ours: &str) -> Result<()> {
     );
     tool.says("install", &words, "of unknown origin is kept")?;
     fs::write(&path, &own)?;
-    tool.refuses("uninstall", &[], "is not what was installed")
+    tool.refuses("uninstall", &[], "is not what was installed")?;
+    // As after an upgrade of GRUB: what was kept is of no use any more.
+    let next = ("package_string=\"GRUB ", "package_string=\"GRUB 9.");
+    with_changed(&folder.join("modinfo.sh"), next, || {
+        tool.says("uninstall", &[], "another version's own module")
+    })?;
+    let left = [BACKUP, SUMS].map(|name| folder.join(name).exists());
+    ensure!(
+        left == [false; 2] && fs::read(&path)? == own,
+        "an upgrade of GRUB leaves something"
+    );
+    Ok(())
 }
 
 /// Does something while a text in a file is another one.
