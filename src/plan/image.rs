@@ -141,6 +141,7 @@ impl Programs<'_> {
 /// Those of the segments: [`Kind::SegmentSize`], [`Kind::SegmentRange`],
 /// [`Kind::FileEnd`], [`Kind::Overlap`]; [`Kind::NoSegment`]; those of the
 /// entry: [`Kind::EntryNotInSegment`], [`Kind::EntryOutside`].
+#[inline(never)] // keeps the caller's stack frame small
 pub fn plan_elf<B: Bytes>(
     params: &LoadParams,
     programs: &Programs<'_>,
