@@ -466,6 +466,17 @@ mod tests {
     }
 
     #[test]
+    fn something_huge_takes_all_that_is_free_in_one_piece() {
+        let list = [(0x10_0000, 0xc000_0000, 1), (1 << 32, 2 << 32, 1)];
+        let free = free(&map(&list), &[]);
+        let huge = Request::lowest(0xbff0_0000, PAGE);
+        let place = free.place(&huge, Firmware::Efi64);
+        assert_eq!(place, Some(PhysAddr(0x10_0000)));
+        let larger = Request::lowest(0xbff0_1000, PAGE);
+        assert_eq!(free.place(&larger, Firmware::Efi64), None);
+    }
+
+    #[test]
     fn a_window_without_a_byte_is_refused() {
         let tag = |min, max| Placement {
             min,
