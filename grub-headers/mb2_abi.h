@@ -148,8 +148,8 @@ MB2_ABI uint32_t mb2_grub_errno (void);
 MB2_ABI void mb2_grub_print_error (void);
 /* Clears the pending error.  */
 MB2_ABI void mb2_grub_forget_error (void);
-/* Prints a line, translated.  */
-MB2_ABI void mb2_grub_puts (const char *line);
+/* Prints the text that mb2_grub_error has set, as a line of its own.  */
+MB2_ABI void mb2_grub_say (void);
 
 /* Files.  open returns NULL for an error.  read returns the bytes that were
    read at OFFSET, or a negative number for an error.  */

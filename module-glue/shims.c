@@ -106,7 +106,7 @@ MB2_SHIM (uint32_t, mb2_grub_errno, (void), return grub_errno)
 MB2_SHIM (void, mb2_grub_print_error, (void),
           grub_print_error (); grub_errno = GRUB_ERR_NONE)
 MB2_SHIM (void, mb2_grub_forget_error, (void), grub_errno = GRUB_ERR_NONE)
-MB2_SHIM (void, mb2_grub_puts, (const char *line), grub_puts_ (line))
+MB2_SHIM (void, mb2_grub_say, (void), grub_puts_ (grub_errmsg))
 MB2_SHIM (struct grub_file *, mb2_grub_file_open,
           (const char *path, uint32_t type),
           return grub_file_open (path, type))

@@ -69,6 +69,8 @@ pub enum Code {
     OutOfMemory,
     /// `GRUB_ERR_BUG`
     Bug,
+    /// `GRUB_ERR_NONE`: a line for the user, and no error.
+    None,
 }
 
 /// Most numbers that a text has.
@@ -130,7 +132,7 @@ impl Report for Kept {
 /// name of the file. The module has them [`PACKED`].
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $class:literal $text:literal;)*) => {
-        /// Everything that stops a command.
+        /// Everything that stops a command, and what else a user reads.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -228,6 +230,8 @@ pub const MAX_TEXT: usize = 128;
 /// What many texts have, each with a NUL. The first one that fits is taken, so
 /// what begins like another stands before it.
 const FRAGMENTS: &[u8] = concat!(
+    "EFI boot services\0",
+    "relocatable: \0",
     ", relocation\0",
     "section\0",
     "header\0",
@@ -245,11 +249,13 @@ const FRAGMENTS: &[u8] = concat!(
     "end\0",
     "ent\0",
     "file\0",
+    " address\0",
+    "%s\0",
 )
 .as_bytes();
 
 /// Number of the first text, behind the fragments.
-const FIRST_TEXT: u8 = 17;
+const FIRST_TEXT: u8 = 21;
 
 /// From here on a byte is the number of a fragment.
 const FRAGMENT: u8 = 0x80;
@@ -312,6 +318,7 @@ impl Code {
             b'A' => Self::BadArgument,
             b'F' => Self::FileRead,
             b'M' => Self::OutOfMemory,
+            b'N' => Self::None,
             b'O' => Self::BadOs,
             b'U' => Self::UnknownOs,
             _ => Self::Bug,
@@ -414,6 +421,56 @@ kinds! {
     NoRoom = "m" "%s: no free memory for 0x%llx bytes in 0x%llx-0x%llx";
     /// The kernel needs a console and there is none.
     NoConsole = "O" "OS requires a console but none is available";
+    /// The kernel has no console and does without.
+    Blind = "N" "WARNING: no console will be available to OS";
+    /// Lines of `--check`, which have no name: offset of the header.
+    SaysHeader = "n" "%sheader at 0x%llx";
+    /// A type of an information request; the other tags follow with their fields
+    /// (Multiboot2, 3.1.4 to 3.1.13).
+    SaysRequest = "n" "%s  information request: type %llu";
+    /// The address tag.
+    SaysAddress = "n" "%s  address: header 0x%llx load 0x%llx load_end 0x%llx bss_end 0x%llx";
+    /// The entry address tag.
+    SaysEntryTag = "n" "%s  entry address: 0x%llx";
+    /// The console flags tag.
+    SaysConsole = "n" "%s  console flags: 0x%llx";
+    /// The framebuffer tag.
+    SaysFramebuffer = "n" "%s  framebuffer: width %llu, height %llu, depth %llu";
+    /// The module alignment tag.
+    SaysModuleAlign = "n" "%s  module alignment";
+    /// The EFI boot services tag.
+    SaysServicesTag = "n" "%s  EFI boot services";
+    /// The EFI i386 entry address tag.
+    SaysEntryEfi32 = "n" "%s  EFI i386 entry address: 0x%llx";
+    /// The EFI amd64 entry address tag.
+    SaysEntryEfi64 = "n" "%s  EFI amd64 entry address: 0x%llx";
+    /// The relocatable tag.
+    SaysRelocatable = "n" "%s  relocatable: min 0x%llx, max 0x%llx, align 0x%llx, preference %llu";
+    /// Type of a tag that this loader does not know.
+    SaysIgnored = "n" "%s  tag %llu: ignored";
+    /// Address of a fixed image.
+    SaysFixed = "n" "%snot relocatable: stays at 0x%llx";
+    /// Address of a relocatable image.
+    SaysLowest = "n" "%srelocatable: lies at 0x%llx, the lowest free address";
+    /// The same with the other preference.
+    SaysHighest = "n" "%srelocatable: lies at 0x%llx, the highest free address";
+    /// Index, offset and file size, address and memory size of a segment, and its
+    /// address after the move.
+    SaysSegment = "n" "%ssegment %llu: file 0x%llx+0x%llx, memory 0x%llx+0x%llx, lies at 0x%llx";
+    /// The entry after the move.
+    SaysEntry = "n" "%sentry at 0x%llx";
+    /// Boot services stay.
+    SaysServicesKept = "n" "%sEFI boot services: kept";
+    /// Boot services end before the kernel starts.
+    SaysServicesEnded = "n" "%sEFI boot services: ended";
+    /// Number of section headers, and the section with the names.
+    SaysSections = "n" "%ssections: %llu, names in %llu";
+    /// Index, offset, size and address of a section that is loaded by itself.
+    SaysSection = "n" "%ssection %llu: file 0x%llx+0x%llx, lies at 0x%llx";
+    /// Number of relocations, and the addresses between which the image moves.
+    SaysRelocations = "n" "%srelocations: %llu, from 0x%llx to 0x%llx";
+    /// The file can be loaded.
+    SaysGood = "n" "%sno fault found";
 }
 
 #[cfg(test)]

@@ -96,6 +96,30 @@ impl<P: Platform> KernelFile<P> {
         }
     }
 
+    /// Reads a range to the start of `memory`. Where there is no memory for all of
+    /// it, it is read all the same: a check looks for what cannot be read.
+    #[inline(never)] // three callers, none of them hurried
+    pub(crate) fn load(
+        &mut self,
+        platform: &mut P,
+        (mut offset, mut len): (u32, u32),
+        memory: &mut [u8],
+    ) -> Outcome {
+        if let Some(memory) = memory.get_mut(..index(len)) {
+            return self.read(platform, offset, memory);
+        }
+        let mut piece = platform.alloc(SEARCH_LEN)?;
+        while len != 0 {
+            let step = len.min(short(SEARCH_LEN));
+            let memory = piece.get_mut(..index(step)).unwrap_or_default();
+            self.read(platform, offset, memory)?;
+            // A range that is in the file, so no sum passes 4 GiB.
+            offset = offset.wrapping_add(step);
+            len = len.wrapping_sub(step);
+        }
+        Ok(())
+    }
+
     /// Reads a table of headers into memory of its own.
     pub(crate) fn read_table(
         &mut self,

@@ -19,6 +19,7 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod boot;
+mod check;
 pub mod error;
 #[cfg(target_os = "none")]
 mod ffi;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The sequence of `multiboot2` and `module2`.
 
-use crate::error::{Failed, Kind, Outcome};
+use crate::error::{Failed, Kind, MAX_VALUES, Outcome};
 use crate::file::KernelFile;
-use crate::info;
-use crate::params::{Framebuffer, LoadParams, Options};
+use crate::params::{Framebuffer, LoadParams, Options, Preference};
 use crate::plan::console;
 use crate::plan::image::{self, ImagePlan, Programs, Segment};
 use crate::plan::placement::{ONE_MIB, Request};
@@ -16,6 +15,7 @@ use crate::tags::Tags;
 use crate::units::{FileOffset, PAGE, PhysAddr, Span, align_up, index, narrow};
 use crate::wire::elf::FileHeader;
 use crate::wire::header::Header;
+use crate::{check, info};
 use core::ffi::CStr;
 use core::mem;
 
@@ -28,51 +28,67 @@ pub(crate) struct Load<'a, P: Platform> {
     pub(crate) platform: &'a mut P,
     pub(crate) file: KernelFile<P>,
     pub(crate) session: &'a mut Session<P>,
-    options: Options,
+    pub(crate) options: Options,
+    /// The bytes of an image that is relocated and not loaded.
+    pub(crate) held: Option<P::Buffer>,
 }
 
 /// Loads the kernel that the arguments name, in its `place`: a session is long,
-/// and so never moved.
+/// and so never moved. With `--check` the kernel is only looked at, and the place
+/// stays as it is. Tells whether a kernel is loaded.
 ///
-/// Whatever was loaded before is gone, even if this fails.
+/// Whatever was loaded before is gone, even if this fails, but for a check.
 ///
 /// # Errors
 ///
 /// Everything that can be wrong with a kernel; see [`Kind`].
-pub fn kernel<P: Platform>(platform: &mut P, args: &P::Args, place: &mut Place<P>) -> Outcome {
-    *place = Place::Empty;
-    platform.unset_loader();
-    let outcome = try_kernel(platform, args, place);
+pub fn kernel<P: Platform>(
+    platform: &mut P,
+    args: &P::Args,
+    place: &mut Place<P>,
+) -> Outcome<bool> {
+    let mut options = Options::empty();
+    let mut words = 0usize;
+    while let Some(option) = args.get(words).and_then(Options::named) {
+        options |= option;
+        words = words.wrapping_add(1); // there are not as many
+    }
+    let check = options.contains(Options::CHECK);
+    let mut aside = Place::Empty;
+    let place = if check { &mut aside } else { place };
+    if !check {
+        *place = Place::Empty;
+        platform.unset_loader();
+    }
+    let outcome = try_kernel(platform, args, (options, words), place);
     if outcome.is_err() {
         *place = Place::Empty;
     }
-    outcome
+    outcome.map(|()| !check)
 }
 
-fn try_kernel<P: Platform>(platform: &mut P, args: &P::Args, place: &mut Place<P>) -> Outcome {
-    let mut options = Options::empty();
-    let mut words = 0usize;
-    let path = loop {
-        let word = named(platform, args, words)?;
-        words = words.wrapping_add(1); // there are not as many
-        if !word.to_bytes().starts_with(b"--") {
-            break word;
-        }
-        let Some(option) = Options::named(word) else {
-            platform.name(word);
-            return Err(platform.refuse(Kind::UnknownOption));
-        };
-        options |= option;
-    };
+fn try_kernel<P: Platform>(
+    platform: &mut P,
+    args: &P::Args,
+    (options, mut words): (Options, usize),
+    place: &mut Place<P>,
+) -> Outcome {
+    let path = named(platform, args, words)?;
+    if path.to_bytes().starts_with(b"--") {
+        platform.name(path);
+        return Err(platform.refuse(Kind::UnknownOption));
+    }
+    words = words.wrapping_add(1);
     let file = platform.open(path, FileKind::Kernel)?;
     let command_line = platform.command_line(args, words, CommandLine::Kernel)?;
     let file = KernelFile::new(platform, file)?;
-    let session = begin(platform, &file, command_line, place)?;
+    let session = begin(platform, &file, (command_line, options), place)?;
     let mut load = Load {
         platform,
         file,
         session,
         options,
+        held: None,
     };
     if load.session.kernel.params.address().is_some() {
         load.flat()?;
@@ -81,6 +97,7 @@ fn try_kernel<P: Platform>(platform: &mut P, args: &P::Args, place: &mut Place<P
     }
     load.choose_console()?;
     load.session.kernel.boot_device = load.platform.boot_device()?;
+    load.say(Kind::SaysGood, &[]);
     Ok(())
 }
 
@@ -89,7 +106,7 @@ fn try_kernel<P: Platform>(platform: &mut P, args: &P::Args, place: &mut Place<P
 fn begin<'a, P: Platform>(
     platform: &mut P,
     file: &KernelFile<P>,
-    command_line: P::Buffer,
+    (command_line, options): (P::Buffer, Options),
     place: &'a mut Place<P>,
 ) -> Outcome<&'a mut Session<P>> {
     let relocator = platform.new_relocator()?;
@@ -109,6 +126,10 @@ fn begin<'a, P: Platform>(
     let session = place.session().ok_or(Failed)?;
     let params = &mut session.kernel.params;
     let header = Header::find(file.window(), platform)?;
+    session.memory.plans_only = options.contains(Options::CHECK);
+    if session.memory.plans_only {
+        check::header(&header, platform)?;
+    }
     params.read(&header, platform.machine(), platform)?;
     session.memory.keep_services = params.keep_services;
     Ok(session)
@@ -151,15 +172,30 @@ impl<P: Platform> Load<'_, P> {
             ..
         } = kernel.loaded;
         let mut image = Relocate::new(programs, link_base, load_base);
-        let kept = self.options.contains(Options::NO_ELF_RELOCS);
-        if kernel.params.placement().is_some() && !kept {
+        let relocate = self.relocates();
+        if relocate {
             image.left = self.file.known_size().unwrap_or(end);
-            image.apply_dynamic(self.session.memory.bytes(), self.platform)?;
+            let bytes = match &mut self.held {
+                Some(held) => held,
+                None => self.session.memory.bytes(),
+            };
+            image.apply_dynamic(bytes, self.platform)?;
         }
         if !header.sections.is_empty() {
             self.sections(header, end, &mut image)?;
         }
+        if relocate {
+            let numbers = [image.applied, link_base, load_base];
+            self.say(Kind::SaysRelocations, &numbers);
+        }
         Ok(())
+    }
+
+    /// Tells whether the image is relocated if it is moved.
+    fn relocates(&self) -> bool {
+        let params = &self.session.kernel.params;
+        let wanted = !self.options.contains(Options::NO_ELF_RELOCS);
+        wanted && params.placement().is_some() && params.address().is_none()
     }
 
     /// Reads the ELF header, with the counts in section header 0 where they
@@ -200,32 +236,51 @@ impl<P: Platform> Load<'_, P> {
     fn image(&mut self, plan: &ImagePlan<P::Buffer>) -> Outcome {
         let link_base = plan.extent.first;
         let mut load_base = link_base;
-        let memory = &mut self.session.memory;
-        memory.image = plan.extent;
+        self.session.memory.image = plan.extent;
         let placement = self.session.kernel.params.placement();
+        let mut line = Kind::SaysFixed;
         if let Some(placement) = &placement {
             let size = plan.extent.len();
             let request = Request::image(size, placement, self.platform)?;
+            let memory = &mut self.session.memory;
             load_base = memory.place(self.platform, &request, Whose::Image)?.0;
+            line = match placement.preference {
+                Preference::Low => Kind::SaysLowest,
+                Preference::High => Kind::SaysHighest,
+            };
+            if self.checks() && self.relocates() {
+                self.held = Some(self.platform.alloc(index(size))?);
+            }
         } else if plan.segments.len() > image::MAX_CHUNKS {
             // Before the first is reserved: not every firmware takes it back.
             return Err(self.platform.refuse(Kind::Scattered));
         }
+        self.say(line, &[load_base]);
+        // The image lies below 4 GiB on both sides, so this is exact.
+        let slide = load_base.wrapping_sub(link_base);
         for segment in plan.segments.iter() {
-            let mut offset = segment.memory.first.saturating_sub(link_base);
+            let Span { first, .. } = segment.memory;
+            let mut offset = first.saturating_sub(link_base);
+            let memory = &mut self.session.memory;
             if placement.is_none() {
-                let at = PhysAddr(segment.memory.first);
-                let request = Request::fixed(at, segment.memory.len());
+                let request = Request::fixed(PhysAddr(first), segment.memory.len());
                 memory.place(self.platform, &request, Whose::Image)?;
                 offset = 0;
             }
-            let bytes = memory.bytes().get_mut(index(offset)..);
-            let bytes = bytes.unwrap_or_default();
+            let bytes = match &mut self.held {
+                Some(held) => held,
+                None => memory.bytes(),
+            };
+            let bytes = bytes.get_mut(index(offset)..).unwrap_or_default();
             fill(self.platform, &mut self.file, &segment, bytes)?;
+            let at = first.wrapping_add(slide);
+            let (file, len) = (segment.file_size, segment.memory.len());
+            let numbers = [segment.index, segment.offset, file, first, len, at];
+            self.say(Kind::SaysSegment, &numbers);
         }
-        memory.map = None;
-        // The image lies below 4 GiB on both sides, so this is exact.
-        let slide = load_base.wrapping_sub(link_base);
+        self.session.memory.map = None;
+        let entry = plan.entry.wrapping_add(slide);
+        self.say_entry(entry);
         let mut modules_from = PAGE;
         if self.options.contains(Options::MODULES_AFTER_KERNEL) {
             let last = plan.extent.last.wrapping_add(slide);
@@ -235,7 +290,7 @@ impl<P: Platform> Load<'_, P> {
         self.session.kernel.loaded = Loaded {
             link_base,
             load_base,
-            entry: plan.entry.wrapping_add(slide),
+            entry,
             modules_from,
         };
         Ok(())
@@ -249,10 +304,12 @@ impl<P: Platform> Load<'_, P> {
             self.platform,
         )?
         else {
-            self.platform
-                .print(c"WARNING: no console will be available to OS");
+            self.platform.say(Kind::Blind, &[0; MAX_VALUES]);
             return Ok(());
         };
+        if self.checks() {
+            return Ok(());
+        }
         let Framebuffer {
             width,
             height,
@@ -263,7 +320,8 @@ impl<P: Platform> Load<'_, P> {
     }
 }
 
-/// Reads a segment's contents to the start of its memory and zeroes the rest.
+/// Reads a segment's contents to the start of its memory, if it has some, and
+/// zeroes the rest.
 #[inline(never)] // as above
 fn fill<P: Platform>(
     platform: &mut P,
@@ -273,11 +331,9 @@ fn fill<P: Platform>(
 ) -> Outcome {
     let len = index(segment.memory.len());
     let memory = memory.get_mut(..len).unwrap_or_default();
-    let Some((contents, rest)) = memory.split_at_mut_checked(index(segment.file_size)) else {
-        return Ok(());
-    };
-    rest.fill(0);
-    file.read(platform, segment.offset, contents)
+    let rest = memory.get_mut(index(segment.file_size)..);
+    rest.unwrap_or_default().fill(0);
+    file.load(platform, (segment.offset, segment.file_size), memory)
 }
 
 /// Loads the module that the arguments name and lists it. When this fails the

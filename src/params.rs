@@ -103,11 +103,13 @@ bitflags! {
         const NO_ELF_RELOCS = 1;
         /// Modules lie behind the kernel.
         const MODULES_AFTER_KERNEL = 2;
+        /// Nothing is loaded, only planned and told.
+        const CHECK = 4;
     }
 }
 
 /// Options as they are typed, before the name of the file.
-const OPTIONS: [&CStr; 2] = [c"--no-elf-relocs", c"--modules-after-kernel"];
+const OPTIONS: [&CStr; 3] = [c"--no-elf-relocs", c"--modules-after-kernel", c"--check"];
 
 impl Options {
     /// The option with this name.

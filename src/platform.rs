@@ -6,7 +6,7 @@
 //! relocator unloaded, a dropped buffer freed, so a failed load leaves nothing
 //! behind.
 
-use crate::error::{Kind, Outcome, Report};
+use crate::error::{Kind, Numbers, Outcome, Report};
 use crate::info::{Apm, EfiTables};
 use crate::params::Machine;
 use crate::plan::placement::Request;
@@ -162,8 +162,8 @@ pub trait Platform: Report + Sized {
     fn loader_name(&self) -> &'static [u8];
     /// Reserves `len` bytes of heap, all zero.
     fn alloc(&mut self, len: usize) -> Outcome<Self::Buffer>;
-    /// Prints a line for the user.
-    fn print(&mut self, line: &'static CStr);
+    /// Prints a line for the user, with the numbers of its text.
+    fn say(&mut self, line: Kind, numbers: &Numbers);
     /// Prints GRUB's error, clears it and goes on.
     fn print_error(&mut self);
     /// Clears GRUB's error, since there is another way.

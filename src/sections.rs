@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Loads the sections that no segment holds: symbols, debug information.
 
-use crate::error::Outcome;
+use crate::error::{Kind, Outcome};
 use crate::load::Load;
 use crate::plan::placement::Request;
 use crate::plan::relocate::{List, Relocate, Relocations};
@@ -50,6 +50,7 @@ impl<P: Platform> Load<'_, P> {
         image: &mut Relocate<'_>,
     ) -> Outcome {
         let (class, table) = (header.class, &header.sections);
+        self.say(Kind::SaysSections, &[table.count, header.name_index]);
         let mut headers = self.platform.alloc(index(table.len()))?;
         let tail = self.tail(table, read_up_to, &mut headers)?;
         if image.wants_kept() {
@@ -66,6 +67,8 @@ impl<P: Platform> Load<'_, P> {
                 if address == 0 {
                     address = self.section(&part)?;
                 }
+                let (offset, size) = part.range;
+                self.say(Kind::SaysSection, &[number, offset, size, address]);
             }
             if address == 0 {
                 continue;
@@ -98,11 +101,17 @@ impl<P: Platform> Load<'_, P> {
             && let request = Request::lowest(size, PAGE)
             && let memory = &mut self.session.memory
             && let Some(target) = memory.try_place(self.platform, &request, Whose::Image)?
-            && let Some((gap, bytes)) = memory.bytes().split_at_mut_checked(index(lead))
         {
-            gap.fill(0);
-            self.file.read(self.platform, start, bytes)?;
-            copy(headers, bytes.get(index(inside)..).unwrap_or_default());
+            if let Some((gap, bytes)) = memory.bytes().split_at_mut_checked(index(lead))
+                && !bytes.is_empty()
+            {
+                gap.fill(0);
+                self.file.read(self.platform, start, bytes)?;
+                copy(headers, bytes.get(index(inside)..).unwrap_or_default());
+            } else {
+                self.file.load(self.platform, (start, inside), &mut [])?;
+                self.file.read(self.platform, offset, headers)?;
+            }
             let address = target.0.saturating_add(lead);
             return Ok(Tail {
                 start,
@@ -146,13 +155,16 @@ impl<P: Platform> Load<'_, P> {
             // Both are in the file, so no sum passes 4 GiB.
             let behind = |(offset, size): (u32, u32)| offset.wrapping_add(size);
             let need = behind(entries).max(behind(symbols));
+            let held = self.held.as_deref_mut();
             let in_tail = entries.0.min(symbols.0) >= tail.start && need <= tail.end;
+            let in_tail = in_tail && held.is_none();
             let mut first = align_down(tail.start, PAGE);
             if !in_tail {
                 first = 0;
                 self.file.widen(self.platform, need)?;
             }
-            let (bytes, newest) = self.session.memory.relocator.first_and_newest();
+            let (first_chunk, newest) = self.session.memory.relocator.first_and_newest();
+            let bytes = held.unwrap_or(first_chunk);
             let list = |(offset, size): (u32, u32)| List {
                 start: offset.wrapping_sub(first),
                 size,
@@ -179,11 +191,11 @@ impl<P: Platform> Load<'_, P> {
 
     /// Loads a section into a chunk of its own and returns its address.
     fn section(&mut self, part: &SectionPart) -> Outcome<u32> {
-        let (offset, size) = part.range;
+        let (_, size) = part.range;
         let request = Request::lowest(size, part.align);
         let memory = &mut self.session.memory;
         let target = memory.place(self.platform, &request, Whose::Image)?;
-        self.file.read(self.platform, offset, memory.bytes())?;
+        self.file.load(self.platform, part.range, memory.bytes())?;
         memory.keep();
         Ok(target.0)
     }

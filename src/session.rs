@@ -126,6 +126,8 @@ pub struct Memory<P: Platform> {
     /// A chunk lies where it must not: GRUB takes no single chunk back, and
     /// would move this one over what lies there.
     pub(crate) spoiled: bool,
+    /// Addresses are chosen, and nothing is reserved.
+    pub(crate) plans_only: bool,
 }
 
 /// A memory map and what of it is free.
@@ -165,6 +167,7 @@ impl<P: Platform> Memory<P> {
             why: [0; MAX_VALUES],
             keep_services: false,
             spoiled: false,
+            plans_only: false,
         }
     }
 
@@ -358,7 +361,9 @@ impl<P: Platform> Memory<P> {
             self.why = [first, last, at, kind, whole.size, free.nearest(&whole)];
             return Ok(None);
         };
-        let target = if beside_services {
+        let target = if self.plans_only {
+            Ok(planned)
+        } else if beside_services {
             // Only GRUB knows what it can take from a firmware that stays.
             self.relocator.alloc_in(request, Whose::Other)
         } else if fixed {
@@ -388,7 +393,8 @@ impl<P: Platform> Memory<P> {
         self.taken.join(&span);
         // A chunk that would still have to move is no use beside a firmware
         // that stays: it owns the memory in the way.
-        let stays = !beside_services || self.relocator.stays(PhysAddr(span.first));
+        let stays =
+            self.plans_only || !beside_services || self.relocator.stays(PhysAddr(span.first));
         if stays && request.allows(&span) && free.holds(&span) {
             self.map = Some(map).filter(|_| fixed);
             return Ok(Some(PhysAddr(span.first)));

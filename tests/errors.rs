@@ -8,7 +8,7 @@
     reason = "test code stops where it is surprised"
 )]
 
-use mb2::error::Kind;
+use mb2::error::{Code, Kind};
 use mb2_testkit::payload::Payload;
 use mb2_testkit::variants::{self, Expectation, Says};
 use std::collections::BTreeMap;
@@ -163,7 +163,7 @@ fn triggers(
 fn every_error_stands_in_the_table_and_a_test_triggers_it() {
     let sessions = sessions();
     let [ours, _] = tables();
-    for &kind in Kind::ALL {
+    for &kind in Kind::ALL.iter().filter(|kind| kind.code() != Code::None) {
         let text = written(kind);
         let rows: Vec<&Row> = ours.iter().filter(|row| row.text == text).collect();
         let [row] = rows[..] else {

@@ -251,6 +251,30 @@ fn each_call_of_a_load() {
     }
 }
 
+/// A check of a kernel, while another one is loaded or none is.
+fn check(fake: &mut Fake) -> Result<(), Fault> {
+    fake.multiboot2(&["--check", "/kernel", "a", "b"])
+}
+
+#[test]
+fn each_call_of_a_check() {
+    for kernel in kernels() {
+        fail_each(|| kernel.machine(), check);
+        let loaded = || {
+            let mut fake = kernel.machine();
+            let good = images::good_for(&fake);
+            fake.store("/good", &good);
+            fake.multiboot2(&["/good"]).expect("a kernel");
+            fake
+        };
+        fail_each(loaded, |fake| {
+            let outcome = check(fake);
+            assert!(fake.loaded.is_some(), "a check unloads");
+            outcome
+        });
+    }
+}
+
 #[test]
 fn each_call_of_a_session() {
     for kernel in kernels() {

@@ -1,43 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the user reads when something is wrong.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "test code stops where it is surprised"
-)]
 
-use mb2::error::{Kind, MAX_VALUES};
+#[path = "common/render.rs"]
+mod render;
+
+use mb2::error::{Code, Kind, MAX_VALUES};
+use render::render;
 
 /// Bytes of GRUB's error text, NUL included.
 const GRUB_MAX_ERRMSG: usize = 256;
-
-/// What C's printf makes of a format of `%s`, `%llu` and `%llx`, and how many
-/// numbers it takes.
-fn render(format: &str, name: &str, numbers: &[u64]) -> (String, usize) {
-    let mut parts = format.split('%');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    let mut taken = 0;
-    for part in parts {
-        let rest = if let Some(rest) = part.strip_prefix('s') {
-            text += name;
-            rest
-        } else {
-            let number = numbers.get(taken).expect("as many numbers as formats");
-            taken = taken.saturating_add(1);
-            if let Some(rest) = part.strip_prefix("llx") {
-                text += &format!("{number:x}");
-                rest
-            } else if let Some(rest) = part.strip_prefix("llu") {
-                text += &number.to_string();
-                rest
-            } else {
-                panic!("%{part} is a format that nobody promised");
-            }
-        };
-        text += rest;
-    }
-    (text, taken)
-}
 
 const SAMPLE: [u64; MAX_VALUES] = [1, 0x1000, 0x2fff, 4, 0x2000, 0x4fff];
 
@@ -85,14 +56,46 @@ NotFree: /boot/xen: 0x1-0x1000 is not free memory: 0x2fff has type 4
 Elsewhere: /boot/xen: no room in 0x1-0x1000: 0x2fff has type 4; 0x2000 bytes fit at 0x4fff
 NoRoom: /boot/xen: no free memory for 0x1 bytes in 0x1000-0x2fff
 NoConsole: OS requires a console but none is available
+Blind: WARNING: no console will be available to OS
+SaysHeader: header at 0x1
+SaysRequest:   information request: type 1
+SaysAddress:   address: header 0x1 load 0x1000 load_end 0x2fff bss_end 0x4
+SaysEntryTag:   entry address: 0x1
+SaysConsole:   console flags: 0x1
+SaysFramebuffer:   framebuffer: width 1, height 4096, depth 12287
+SaysModuleAlign:   module alignment
+SaysServicesTag:   EFI boot services
+SaysEntryEfi32:   EFI i386 entry address: 0x1
+SaysEntryEfi64:   EFI amd64 entry address: 0x1
+SaysRelocatable:   relocatable: min 0x1, max 0x1000, align 0x2fff, preference 4
+SaysIgnored:   tag 1: ignored
+SaysFixed: not relocatable: stays at 0x1
+SaysLowest: relocatable: lies at 0x1, the lowest free address
+SaysHighest: relocatable: lies at 0x1, the highest free address
+SaysSegment: segment 1: file 0x1000+0x2fff, memory 0x4+0x2000, lies at 0x4fff
+SaysEntry: entry at 0x1
+SaysServicesKept: EFI boot services: kept
+SaysServicesEnded: EFI boot services: ended
+SaysSections: sections: 1, names in 4096
+SaysSection: section 1: file 0x1000+0x2fff, lies at 0x4
+SaysRelocations: relocations: 1, from 0x1000 to 0x2fff
+SaysGood: no fault found
 ";
+
+/// What a text takes for the name of the file: lines of a check have none.
+fn name(kind: Kind, name: &str) -> &str {
+    match kind.code() {
+        Code::None => "",
+        _ => name,
+    }
+}
 
 #[test]
 fn every_text_is_as_listed() {
     let mut list = String::new();
     for kind in Kind::ALL {
         let format = kind.text().to_str().unwrap();
-        let (text, _) = render(format, "/boot/xen", &SAMPLE);
+        let (text, _) = render(format, name(*kind, "/boot/xen"), &SAMPLE);
         list += &format!("{kind:?}: {text}\n");
     }
     assert_eq!(list, TEXTS, "\n{list}");
@@ -100,10 +103,10 @@ fn every_text_is_as_listed() {
 
 #[test]
 fn every_text_fits_with_a_long_name_and_the_largest_numbers() {
-    let name = "n".repeat(100);
+    let long = "n".repeat(100);
     for kind in Kind::ALL {
         let format = kind.text().to_str().unwrap();
-        let (text, taken) = render(format, &name, &[u64::MAX; MAX_VALUES]);
+        let (text, taken) = render(format, name(*kind, &long), &[u64::MAX; MAX_VALUES]);
         assert!(text.len() < GRUB_MAX_ERRMSG, "{kind:?}: {}", text.len());
         assert!(taken <= MAX_VALUES, "{kind:?}");
     }
@@ -117,10 +120,24 @@ fn every_text_speaks_with_grubs_voice() {
         assert!(!format.ends_with(['.', ' ', '!']), "{kind:?}: {format}");
         // Small letters, but for words that have only large ones.
         let said = format.strip_prefix("%s: ").unwrap_or(format);
-        let first = said.split(' ').next().unwrap_or_default();
+        let said = said.strip_prefix("%s").unwrap_or(said).trim_start();
+        let first = said.split([' ', ':']).next().unwrap_or_default();
         let shouts = |word: &str| word.chars().all(|c| c.is_ascii_uppercase());
         let speaks = !first.starts_with(|c: char| c.is_ascii_uppercase());
         assert!(speaks || shouts(first), "{kind:?}: {format}");
+    }
+}
+
+#[test]
+fn lines_of_a_check_fit_on_a_screen() {
+    let lines = Kind::ALL.iter().filter(|kind| kind.code() == Code::None);
+    for kind in lines {
+        let format = kind.text().to_str().unwrap();
+        // Addresses below 16 MiB; what is higher may take a second line.
+        let mut numbers = [0x70_0000; MAX_VALUES];
+        numbers[0] = 7;
+        let (text, _) = render(format, "", &numbers);
+        assert!(text.len() < 80, "{kind:?}: {}: {text}", text.len());
     }
 }
 

@@ -5,7 +5,7 @@ mod kernels;
 mod reports;
 
 use kernels::{BASE, built, image};
-use mb2::error::{Error, Kind};
+use mb2::error::{Code, Error, Kind};
 use mb2::params::Firmware;
 use mb2_testkit::bytes::{put_number, u64_at};
 use mb2_testkit::header::{Address, HeaderBuilder, Relocatable, Tag};
@@ -250,7 +250,7 @@ fn every_reason_is_explained() {
             map: Map::of(64 << 20, firmware),
         },
     };
-    for &kind in Kind::ALL {
+    for &kind in Kind::ALL.iter().filter(|kind| kind.code() != Code::None) {
         let (_, expected) = explain(&Fault::Loader(Error::new(kind, &[])), &facts);
         assert_eq!(
             expected.is_none(),

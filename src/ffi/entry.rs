@@ -51,8 +51,9 @@ extern "C" fn mb2_rs_unload() {
 /// Loads first and registers last, so that nothing half-done is ever
 /// registered.
 fn multiboot2(args: &Args) -> Outcome {
-    global::with(|place| load::kernel(&mut Grub, args, place))?;
-    // SAFETY: the callbacks that GRUB gets are the glue's own.
-    unsafe { sys::mb2_grub_loader_set() };
+    if global::with(|place| load::kernel(&mut Grub, args, place))? {
+        // SAFETY: the callbacks that GRUB gets are the glue's own.
+        unsafe { sys::mb2_grub_loader_set() };
+    }
     Ok(())
 }

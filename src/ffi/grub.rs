@@ -7,7 +7,7 @@ use super::file::File;
 use super::relocator::Relocator;
 use super::report::{check, pending_error};
 use super::{global, sys};
-use crate::error::{Failed, Kind, Outcome, Report};
+use crate::error::{Failed, Kind, Numbers, Outcome, Report};
 use crate::info::{Apm, EfiTables, VBE_CONTROLLER_LEN, VBE_MODE_LEN};
 use crate::params::{Firmware, Machine};
 use crate::plan::placement::{AVAILABLE, MAP_ENTRY};
@@ -69,9 +69,10 @@ impl Platform for Grub {
     }
 
     #[doc(alias = "grub_puts_")]
-    fn print(&mut self, line: &'static CStr) {
-        // SAFETY: the line has a NUL.
-        unsafe { sys::mb2_grub_puts(line.as_ptr()) };
+    fn say(&mut self, line: Kind, numbers: &Numbers) {
+        self.report(line, numbers); // an error of none
+        // SAFETY: the call takes nothing.
+        unsafe { sys::mb2_grub_say() };
     }
 
     #[doc(alias = "grub_print_error")]

@@ -42,6 +42,7 @@ const CODES: [u8; 32] = {
             Code::FileRead => e::GRUB_ERR_FILE_READ_ERROR,
             Code::OutOfMemory => e::GRUB_ERR_OUT_OF_MEMORY,
             Code::Bug => e::GRUB_ERR_BUG,
+            Code::None => e::GRUB_ERR_NONE,
         }
         .0 as u8;
         letter += 1;
@@ -59,6 +60,7 @@ impl Report for Grub {
         let code = CODES.get(code).copied().unwrap_or_default();
         let name = match global::name() {
             _ if letter.is_ascii_uppercase() => ptr::null(),
+            _ if letter == b'n' => c"".as_ptr(),
             name if name.is_null() => c"multiboot2".as_ptr(),
             name => name,
         };

@@ -115,8 +115,8 @@ pub struct Relocate<'a> {
     /// A shared object or a PIE: its contents at link time may be anything but
     /// the addends, and its dynamic section counts.
     shared: bool,
-    /// A table was applied.
-    applied: bool,
+    /// Entries of the tables that were applied.
+    pub applied: u32,
     link_base: u32,
     /// Load address minus link address.
     slide: u64,
@@ -139,7 +139,7 @@ impl<'a> Relocate<'a> {
             moving: false,
             mapped: false,
             shared: programs.file.shared,
-            applied: false,
+            applied: 0,
             link_base,
             slide: u64::from(load_base).wrapping_sub(link_base.into()),
             dynamic: (0, 0),
@@ -171,7 +171,7 @@ impl<'a> Relocate<'a> {
     #[must_use]
     pub fn moved(&self, section: &Section) -> u32 {
         let addr = section.addr();
-        if !self.applied || section.flags() & SHF_ALLOC == 0 {
+        if self.applied == 0 || section.flags() & SHF_ALLOC == 0 {
             return 0;
         }
         let at = self.find(addr, 1);
@@ -279,13 +279,13 @@ impl<'a> Relocate<'a> {
         let left = self.left.checked_sub(size);
         let left = left.filter(|_| index(self.programs.file.programs.count) <= MAX_CHUNKS);
         self.left = left.ok_or_else(|| report.refuse(Kind::Scattered))?;
-        self.applied = true;
 
         let word_len = self.class.word_len();
         let len = table.words.wrapping_mul(word_len);
         table.entries.len = len;
         table.symbols.len = self.class.pick([16, 24]);
         let count = size.checked_div(len).unwrap_or_default();
+        self.applied = self.applied.wrapping_add(count);
         let named = named_len == 0 || named_len == len.into();
         let mut next = 0u64;
         'odd: {

@@ -187,6 +187,7 @@ impl<'a> Tags<'a> {
     /// # Errors
     ///
     /// [`Kind::NoEndTag`], [`Kind::TagSize`].
+    #[inline(never)] // two callers, none of them hurried
     pub fn next(&mut self, report: &mut impl Report) -> Outcome<Option<Tag<'a>>> {
         let rest = self.rest;
         let Some(head) = rest.first_chunk::<TAG_HEAD>() else {

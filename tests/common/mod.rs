@@ -23,6 +23,7 @@ pub(crate) mod reference;
 pub(crate) mod refusal;
 pub(crate) mod relocated;
 pub(crate) mod relocator;
+pub(crate) mod render;
 pub(crate) mod world;
 
 use facts::Facts;
@@ -150,14 +151,14 @@ impl Fake {
         let mut place = Place::Empty;
         let outcome = load::kernel(self, &args, &mut place);
         match place {
-            Place::Empty => assert!(outcome.is_err(), "nothing was loaded"),
+            Place::Empty => assert_ne!(outcome, Ok(true), "nothing was loaded"),
             Place::Full(session) => {
-                assert!(outcome.is_ok(), "something was left");
+                assert_eq!(outcome, Ok(true), "something was left");
                 assert!(self.loaded.is_none(), "the kernel before was not unloaded");
                 self.loaded = Some(session);
             }
         }
-        self.settle(outcome)
+        self.settle(outcome.map(drop))
     }
 
     /// Stores a kernel and loads it.

@@ -4,6 +4,7 @@
 use super::facts::{NAME, SMBIOS_TABLE};
 use super::images::{Args, quote};
 use super::relocator::FakeRelocator;
+use super::render::render;
 use super::world::{Buffer, FREE, Fault, RESERVED, Read, SERVICES, World, count};
 use super::{Fake, Stop, Stored, text};
 use mb2::error::{Error, Failed, Kind, Numbers, Outcome, Report};
@@ -68,8 +69,9 @@ impl Platform for Fake {
         Buffer::new(&self.world, len)
     }
 
-    fn print(&mut self, line: &'static CStr) {
-        self.printed.push(text(line));
+    fn say(&mut self, line: Kind, numbers: &Numbers) {
+        let (line, _) = render(&text(line.text()), "", numbers);
+        self.printed.push(line);
     }
 
     fn print_error(&mut self) {

@@ -139,7 +139,7 @@ void fake_map_changes (void);
 void fake_scratch_map (void);
 
 /* The text of the last error.  */
-extern char fake_message[256];
+extern char grub_errmsg[256];
 
 /* The registered loader and commands.  */
 typedef grub_err_t (*fake_command_t) (struct grub_command *, int, char **);

@@ -18,7 +18,7 @@
 struct fake_count fake_count;
 int fake_armed;
 int fake_ended;
-char fake_message[256];
+char grub_errmsg[256];
 
 grub_err_t grub_errno;
 
@@ -163,7 +163,7 @@ grub_error (grub_err_t code, const char *format, ...)
   if (grub_errno)
     fake_count.overwritten++;
   grub_errno = code;
-  vsnprintf (fake_message, sizeof (fake_message), format, args);
+  vsnprintf (grub_errmsg, sizeof (grub_errmsg), format, args);
   va_end (args);
   return code;
 }
@@ -184,7 +184,7 @@ grub_print_error (void)
 {
   fake_needs_services ("console");
   if (grub_errno)
-    fake_event ("error %s", fake_message);
+    fake_event ("error %s", grub_errmsg);
   grub_errno = GRUB_ERR_NONE;
 }
 

@@ -199,13 +199,13 @@ run_next (void)
   } head;
   head.what = number ();
   grub_errno = GRUB_ERR_NONE;
-  fake_message[0] = 0;
+  grub_errmsg[0] = 0;
   head.result = run_one (head.what);
   head.error = grub_errno;
   head.loaded = fake_loaded ();
   head.count = fake_count;
-  fake_record (RECORD_COMMAND, &head, sizeof (head), fake_message,
-	       grub_errno ? strlen (fake_message) : 0);
+  fake_record (RECORD_COMMAND, &head, sizeof (head), grub_errmsg,
+	       grub_errno ? strlen (grub_errmsg) : 0);
 }
 
 /* --- Processes --- */

@@ -123,7 +123,7 @@ impl Host {
         let mut place = Place::Empty;
         let loaded = load::kernel(self, &Line::new(words), &mut place);
         match (loaded, place) {
-            (Ok(()), Place::Full(session)) => Ok(session),
+            (Ok(_), Place::Full(session)) => Ok(session),
             _ => Err(self.fault()),
         }
     }

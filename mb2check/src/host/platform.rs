@@ -73,8 +73,9 @@ impl Platform for Host {
         Ok(vec![0; len])
     }
 
-    fn print(&mut self, line: &'static CStr) {
-        self.printed.push(line.to_string_lossy().into_owned());
+    fn say(&mut self, line: Kind, numbers: &Numbers) {
+        let line = Fault::Loader(Error::new(line, numbers)).line("");
+        self.printed.push(line);
     }
 
     fn print_error(&mut self) {

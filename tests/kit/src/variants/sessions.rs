@@ -2,11 +2,13 @@
 //! Commands one after another: what each leaves for the next.
 
 use super::bad_packed::{cut, damaged, sized};
-use super::session::{NO_KERNEL, REFUSED, Says, Session, tried};
+use super::rounds::Rounds;
+use super::session::{ACCEPTED, NO_KERNEL, REFUSED, Says, Session, tried};
 use super::{Platform, Variant};
 use crate::bytes::noise;
 use crate::compress::{gzip, lzop, xz};
 use crate::error::Result;
+use crate::header::Relocatable;
 use crate::image::{Class, Segment};
 use crate::kernel::{BASE, Flat, KernelSpec};
 use crate::payload::Payload;
@@ -27,6 +29,7 @@ pub(super) fn variants(payload: &Payload) -> Result<Vec<Variant>> {
         unpinned(payload)?,
         root_device(payload)?,
         boot_returns(payload)?,
+        check(payload)?,
     ];
     list.extend(low_memory(payload)?);
     Ok(list)
@@ -193,6 +196,73 @@ fn boot_returns(payload: &Payload) -> Result<Variant> {
         .begins(2)
         .step("returns", &[&returns], &says)
         .step("returns-again", &[&returns], &says);
+    Ok(session.finish())
+}
+
+/// A check says where everything would go, costs nothing, and leaves a loaded
+/// kernel and its module alone.
+fn check(payload: &Payload) -> Result<Variant> {
+    let kernel = Variant::of("session-check", &KernelSpec::elf(Class::Elf32), payload)?;
+    let kernel = kernel
+        .arguments(&["last"])
+        .module(&["kept"], noise(89, 5000));
+    let movable = KernelSpec {
+        relocatable: Some(Relocatable {
+            min: 0x20_0000,
+            max: u32::MAX,
+            align: 0x1000,
+            preference: 2,
+        }),
+        sections: true,
+        ..KernelSpec::elf(Class::Elf64)
+    };
+    let flat = KernelSpec::flat(Flat::default()).build(payload)?.bytes;
+    let mut session = Session::of(kernel)
+        .begins(2)
+        .file("movable", movable.build(payload)?.bytes)
+        .file("flat", flat)
+        .file("noise", noise(82, 40_000));
+    let says = |texts: &[&'static str]| {
+        let texts = texts.iter().map(|text| Says::Text(text));
+        texts.chain([ACCEPTED]).collect::<Vec<_>>()
+    };
+    for (name, command, texts) in [
+        (
+            "movable",
+            "multiboot2 --check /movable a",
+            &[
+                "header at 0x",
+                "relocatable: min 0x200000, max 0xffffffff, align 0x1000, preference 2",
+                "the highest free address",
+                "segment 0: file 0x",
+                "entry at 0x",
+                "sections: ",
+                "relocations: 0, from 0x",
+                "no fault found",
+            ][..],
+        ),
+        (
+            "flat",
+            "multiboot2 --check --no-elf-relocs /flat",
+            &[
+                "address: header 0x",
+                "not relocatable: stays at 0x",
+                "no fault",
+            ],
+        ),
+    ] {
+        session = session.step(name, &[&tried(command)], &says(texts));
+    }
+    session = session
+        .fails("noise", "multiboot2 --check /noise", NO_HEADER)
+        .fails("no-name", "multiboot2 --check", NO_NAME);
+    for (name, searches) in [("movable", 1), ("flat", 1), ("noise", 0)] {
+        let rounds = Rounds {
+            searches,
+            ..Rounds::twenty(name, 0, 0)
+        };
+        session = session.rounds(rounds, &[&format!("multiboot2 --check /{name}")]);
+    }
     Ok(session.finish())
 }
 
