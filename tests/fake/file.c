@@ -14,7 +14,7 @@ call_again (void)
 {
   char *argv[] = { (char *) "/module" };
   fake_command ("module2") (NULL, 1, argv);
-  fake_event ("inside: %s", fake_message);
+  fake_event ("inside: %s", grub_errmsg);
   grub_errno = GRUB_ERR_NONE;
 }
 

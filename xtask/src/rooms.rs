@@ -18,7 +18,7 @@ const CODE: &[(&str, &[&str])] = &[
     ("wire", &["wire"]),
     ("plan", &["plan"]),
     ("info", &["info"]),
-    ("load", &["load", "sections", "file", "params"]),
+    ("load", &["load", "check", "sections", "file", "params"]),
     ("session", &["session", "tags"]),
     ("boot", &["boot", "video"]),
     ("table, units, error", &["table", "units", "error"]),

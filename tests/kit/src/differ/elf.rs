@@ -2,7 +2,7 @@
 //! What is odd about an ELF file's headers and segments.
 
 use super::{Case, Kernel, N, Oddity, Part, number, sections};
-use crate::image::PT_LOAD;
+use crate::image::{ET_DYN, PT_DYNAMIC, PT_LOAD};
 
 /// A count or an index that is in section header 0 instead.
 pub(super) const ELSEWHERE: N = 0xffff;
@@ -54,6 +54,7 @@ impl Table {
 #[derive(Clone, Copy)]
 struct Program {
     loads: bool,
+    dynamic: bool,
     offset: N,
     vaddr: N,
     paddr: N,
@@ -63,8 +64,10 @@ struct Program {
 
 impl Program {
     fn read(fields: Fields<'_>, at: N) -> Self {
+        let kind = number(fields.file, at, 4);
         Self {
-            loads: number(fields.file, at, 4) == N::from(PT_LOAD),
+            loads: kind == N::from(PT_LOAD),
+            dynamic: kind == N::from(PT_DYNAMIC),
             offset: fields.get(at, [(4, 4), (8, 8)]),
             vaddr: fields.get(at, [(8, 4), (16, 8)]),
             paddr: fields.get(at, [(12, 4), (24, 8)]),
@@ -122,6 +125,11 @@ pub(super) fn read(kernel: &mut Kernel, case: &Case<'_>) {
         .collect();
     segments(kernel, case, &list);
     entry(kernel, fields, &list);
+    let is_shared = number(file, 16, 2) == N::from(ET_DYN);
+    kernel.note(
+        Oddity::DynamicNowhere,
+        kernel.moves() && is_shared && lacks_dynamic(&list),
+    );
     sections::read(kernel, case, fields, (sections, first_is_good));
 }
 
@@ -150,6 +158,17 @@ fn segments(kernel: &mut Kernel, case: &Case<'_>, list: &[Program]) {
     }
     kernel.note(Oddity::NoSegment, kernel.parts.is_empty());
     kernel.link_base = kernel.parts.iter().map(|part| part.at).min().unwrap_or(0);
+}
+
+/// Whether there is a dynamic section, and it is in no loaded segment.
+fn lacks_dynamic(list: &[Program]) -> bool {
+    let mut found = list.iter().filter(|p| p.dynamic && p.in_memory > 0);
+    let Some(dynamic) = found.next_back() else {
+        return false;
+    };
+    let end = dynamic.vaddr + dynamic.in_memory;
+    let holds = |p: &Program| p.loads && p.vaddr <= dynamic.vaddr && end <= p.vaddr + p.in_memory;
+    !list.iter().any(holds)
 }
 
 fn entry(kernel: &mut Kernel, fields: Fields<'_>, list: &[Program]) {

@@ -196,6 +196,9 @@ oddities! {
     /// A section of relocations.
     Relocations: "C refuses the file (D11)",
         refused [], fails ["ELF files with relocs"], changes [];
+    /// The dynamic section of an image that may be moved is in no loaded segment.
+    DynamicNowhere: "C applies no relocations",
+        refused ["are in no segment"], fails [], changes [];
     /// A section without contents has no address.
     EmptySection: "C reads it from the file (D10)",
         refused [], fails [ANYHOW], changes [Sections];

@@ -121,6 +121,29 @@ fn each_odd_header_has_its_name() {
     }
 }
 
+#[test]
+fn a_dynamic_section_outside_the_image_is_odd() {
+    let header = HeaderBuilder::new().tag(Tag::Relocatable(Relocatable {
+        min: 0,
+        max: u32::MAX,
+        align: 1,
+        preference: 0,
+    }));
+    let mut image = image(Class::Elf64, &header);
+    image.kind = crate::image::ET_DYN;
+    let mut dynamic = image.segments[0].clone();
+    dynamic.kind = crate::image::PT_DYNAMIC;
+    image.segments.push(dynamic);
+    let odd = |image: &crate::image::ImageBuilder| {
+        found(&image.build().unwrap().bytes, Firmware::Efi64).contains(&Oddity::DynamicNowhere)
+    };
+    assert!(!odd(&image));
+    image.segments.last_mut().unwrap().mem_len += 0x10_0000;
+    assert!(odd(&image));
+    image.kind = crate::image::ET_EXEC;
+    assert!(!odd(&image));
+}
+
 /// What a loader that does everything right leaves behind.
 fn start(file: &[u8], base: u32) -> Start {
     let mut memory = file[0x1000..].to_vec();
