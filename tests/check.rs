@@ -188,6 +188,25 @@ fn a_loaded_kernel_is_left_alone_and_starts() {
 }
 
 #[test]
+fn a_check_that_fails_anywhere_leaves_the_kernel_loaded() {
+    for new in [Fake::bios, Fake::efi64] {
+        for n in 0.. {
+            let mut fake = ready(new);
+            let level = fake.world.handed_out();
+            fake.fail_at(n);
+            let outcome = fake.multiboot2(&["--check", "/other"]);
+            fake.world.fail_at.set(None);
+            assert_eq!(outcome.is_err(), fake.world.failed.get().is_some());
+            assert_eq!(fake.world.handed_out(), level);
+            fake.boot().unwrap();
+            if outcome.is_ok() {
+                break; // no call is left to fail
+            }
+        }
+    }
+}
+
+#[test]
 fn an_option_behind_the_file_is_an_argument() {
     let mut fake = Fake::bios();
     fake.store("/kernel", &images::good());

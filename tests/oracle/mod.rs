@@ -12,6 +12,7 @@
     reason = "test code stops where it is surprised"
 )]
 
+pub(crate) mod check;
 pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod moved;
@@ -81,9 +82,6 @@ struct Before {
     heap: usize,
     handed_out: (usize, usize, usize),
 }
-
-/// How a check ended, and what it printed.
-type Checked = (Result<(), Fault>, Vec<String>);
 
 /// A machine, and what has to be true on it.
 pub(crate) struct Judge {
@@ -155,14 +153,11 @@ impl Judge {
         // Whether it has a section 0 to ask, only reading can tell.
         let asks = |m: &Meaning| m.tags[2].is_none() && m.table[0] != 0 && m.table[1] == 0;
         let ends = !file.sized && meaning.as_ref().is_some_and(asks);
-        self.fake.files.insert("/kernel".to_owned(), file.clone());
         let words = [options, &["/kernel"], args].concat();
         let checked = self.check(&words, file);
         let before = self.before();
-        let outcome = self.fake.multiboot2(&words);
-        self.agree(checked, outcome);
-        let relocates = !options.contains(&"--no-elf-relocs");
-        let wanted = [file.sized, relocates];
+        let outcome = self.load_as_checked(&words, checked);
+        let wanted = [file.sized, !options.contains(&"--no-elf-relocs")];
         let image = |meaning: &Meaning| relocate(meaning, &file.bytes, wanted);
         let whole = file.readable >= file.bytes.len() && !ends;
         match (outcome, meaning) {
@@ -200,50 +195,6 @@ impl Judge {
                 assert!(self.fake.empty(), "a refused kernel leaves something");
                 false
             }
-        }
-    }
-
-    /// `multiboot2 --check`, which changes nothing; what it says. A check comes
-    /// before each load that no call is to fail in.
-    fn check(&mut self, words: &[&str], file: &Stored) -> Option<Checked> {
-        if self.fake.world.fail_at.get().is_some() {
-            return None;
-        }
-        let before = self.before();
-        let modes = self.fake.payload_modes.clone();
-        let loaded = self.fake.loaded.is_some();
-        self.fake.printed.clear();
-        let outcome = self.fake.multiboot2(&[&["--check"], words].concat());
-        let world = &self.fake.world;
-        assert_eq!(world.handed_out(), before.handed_out, "a check leaks");
-        assert_eq!(world.granted.get(), before.granted, "a check takes memory");
-        assert_eq!(self.fake.payload_modes, modes);
-        assert_eq!(self.fake.loaded.is_some(), loaded);
-        if file.sized {
-            let n = file.bytes.len();
-            let calls = world.calls.get() - before.calls;
-            assert!(calls <= 32 + n / 3, "{calls} calls to check {n} bytes");
-        }
-        let printed = std::mem::take(&mut self.fake.printed);
-        Some((outcome, printed))
-    }
-
-    /// A load does what the check before it has said.
-    fn agree(&self, checked: Option<Checked>, outcome: Result<(), Fault>) {
-        let Some((checked, printed)) = checked else {
-            return;
-        };
-        match (checked, outcome) {
-            // It holds what is to be relocated in the heap.
-            (Err(Fault::Grub("full heap")), _) => {}
-            (Ok(()), Ok(())) => {
-                let kept = &self.fake.loaded.as_ref().expect("a session").kernel.loaded;
-                let entry = format!("entry at {:#x}", kept.entry);
-                assert!(printed.contains(&entry), "{entry}, but {printed:?}");
-            }
-            // What a firmware that stays gives away is known when it is asked.
-            (_, Err(_)) if printed.iter().any(|line| line.ends_with(": kept")) => {}
-            _ => assert_eq!(outcome, checked, "after {printed:?}"),
         }
     }
 
