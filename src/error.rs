@@ -132,7 +132,7 @@ impl Report for Kept {
 /// All texts lie in one string, each behind the letter of its class and before
 /// a NUL, in the order of the kinds: a table of pointers would be larger than
 /// the search for the n-th NUL. The letter is small when the text takes the
-/// name of the file. The module has them packed ([`packed`]).
+/// name of the file. The module has them packed ([`packed`](mod@packed)).
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $class:literal $text:literal;)*) => {
         /// Everything that stops a command, and what else a user reads.
