@@ -42,6 +42,13 @@ fn steps() -> BTreeMap<String, Vec<Says>> {
     found
 }
 
+/// Checks that there is a test with this name, in a file in `tests`.
+fn check_host_test(file: &str, test: &str) {
+    let source = read(&format!("tests/{file}"));
+    let there = source.contains(&format!("#[test]\nfn {test}() {{"));
+    assert!(there, "there is no test {file}::{test}");
+}
+
 /// Checks that every test that a document names exists; returns the names of
 /// the steps of sessions.
 fn steps_of_document(name: &str) -> BTreeSet<String> {
@@ -51,9 +58,7 @@ fn steps_of_document(name: &str) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for name in quoted(&text) {
         if let Some((file, test)) = name.split_once("::") {
-            let source = read(&format!("tests/{file}"));
-            let there = source.contains(&format!("#[test]\nfn {test}() {{"));
-            assert!(there, "there is no test {name}");
+            check_host_test(file, test);
         } else if ["tests", "xtask", "src"].contains(&name.split('/').next().unwrap_or_default()) {
             assert!(root().join(name).exists(), "there is no {name}");
         } else if name.contains('/') && !name.contains(['.', ' ']) {
@@ -194,13 +199,35 @@ fn the_map_of_a_load_names_functions_that_exist() {
     assert!(steps > 15, "{steps}");
 }
 
+/// The rows of a table of README.md.
+fn rows_of_readme(name: &str) -> Vec<String> {
+    let text = read("README.md");
+    let (_, rest) = text.split_once(&format!("<!-- {name}: begin -->")).unwrap();
+    let (table, _) = rest.split_once(&format!("<!-- {name}: end -->")).unwrap();
+    table.lines().skip(3).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_comparison_of_loaders_names_tests_that_exist() {
+    let variants: BTreeSet<&String> = list().iter().map(|variant| &variant.name).collect();
+    let rows = rows_of_readme("capabilities");
+    assert!(rows.len() > 7);
+    for row in &rows {
+        let tests = quoted(row.split('|').nth(3).unwrap());
+        assert!(!tests.is_empty(), "{row}");
+        for name in tests {
+            match name.split_once("::") {
+                Some((file, test)) => check_host_test(file, test),
+                None => assert!(variants.contains(&name.to_owned()), "no boot {name}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn readme_shows_the_error_lines_of_steps_that_exist() {
-    let text = read("README.md");
-    let (_, rest) = text.split_once("<!-- bad input: begin -->").unwrap();
-    let (table, _) = rest.split_once("<!-- bad input: end -->").unwrap();
     let steps = steps();
-    let rows: Vec<&str> = table.lines().skip(3).collect();
+    let rows = rows_of_readme("bad input");
     assert!(rows.len() > 10);
     for row in rows {
         // A line of GRUB may have a backquote in it.
