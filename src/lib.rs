@@ -27,6 +27,7 @@ mod file;
 pub mod info;
 pub mod load;
 pub mod params;
+pub mod place;
 pub mod plan;
 pub mod platform;
 mod sections;

@@ -4,12 +4,13 @@
 use crate::error::{Failed, Kind, MAX_VALUES, Outcome};
 use crate::file::KernelFile;
 use crate::params::{Framebuffer, LoadParams, Options, Preference};
+use crate::place::{Place, Places};
 use crate::plan::console;
 use crate::plan::image::{self, ImagePlan, Programs, Segment};
 use crate::plan::placement::{ONE_MIB, Request};
 use crate::plan::relocate::Relocate;
 use crate::platform::{Arguments, CommandLine, File, FileKind, Platform, Whose};
-use crate::session::{FIRST_TARGETS, Kernel, Loaded, Memory, Place, Session};
+use crate::session::{FIRST_TARGETS, Kernel, Loaded, Memory, Session};
 use crate::table::{RECORD_LEN, Table};
 use crate::tags::Tags;
 use crate::units::{FileOffset, PAGE, PhysAddr, Span, align_up, index, narrow};
@@ -33,9 +34,9 @@ pub(crate) struct Load<'a, P: Platform> {
     pub(crate) held: Option<P::Buffer>,
 }
 
-/// Loads the kernel that the arguments name, in its `place`: a session is long,
-/// and so never moved. With `--check` the kernel is only looked at, and the place
-/// stays as it is. Tells whether a kernel is loaded.
+/// Loads the kernel that the arguments name, in its place: a session is long, so it
+/// is never moved, and never on the stack. With `--check` the kernel is only looked
+/// at, in the other place, which is empty again then. Tells whether a kernel is loaded.
 ///
 /// Whatever was loaded before is gone, even if this fails, but for a check.
 ///
@@ -45,7 +46,7 @@ pub(crate) struct Load<'a, P: Platform> {
 pub fn kernel<P: Platform>(
     platform: &mut P,
     args: &P::Args,
-    place: &mut Place<P>,
+    places: &mut Places<P>,
 ) -> Outcome<bool> {
     let mut options = Options::empty();
     let mut words = 0usize;
@@ -54,14 +55,16 @@ pub fn kernel<P: Platform>(
         words = words.wrapping_add(1); // there are not as many
     }
     let check = options.contains(Options::CHECK);
-    let mut aside = Place::Empty;
-    let place = if check { &mut aside } else { place };
+    let place = match check {
+        true => &mut places.checked,
+        false => &mut places.loaded,
+    };
     if !check {
         *place = Place::Empty;
         platform.unset_loader();
     }
     let outcome = try_kernel(platform, args, (options, words), place);
-    if outcome.is_err() {
+    if check || outcome.is_err() {
         *place = Place::Empty;
     }
     outcome.map(|()| !check)

@@ -13,27 +13,6 @@ use crate::table::{Bytes, RECORD_LEN, Table};
 use crate::tags::Tags;
 use crate::units::{PAGE, PhysAddr, Span, align_down};
 
-/// Where a session lives between commands. The empty place is all zero, so
-/// that it takes no room in the module's file.
-#[repr(u32)]
-#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
-pub enum Place<P: Platform> {
-    /// No kernel is loaded.
-    Empty,
-    /// A kernel is loaded.
-    Full(Session<P>),
-}
-
-impl<P: Platform> Place<P> {
-    /// The loaded kernel, if there is one.
-    pub fn session(&mut self) -> Option<&mut Session<P>> {
-        match self {
-            Self::Empty => None,
-            Self::Full(session) => Some(session),
-        }
-    }
-}
-
 /// A kernel that is ready to start, with its modules.
 #[repr(C)] // order: the first 128 bytes are reached with the shortest instructions
 pub struct Session<P: Platform> {

@@ -31,15 +31,17 @@ unsafe extern "C" fn mb2_rs_multiboot2(argc: c_int, argv: *mut *mut c_char) -> u
 unsafe extern "C" fn mb2_rs_module2(argc: c_int, argv: *mut *mut c_char) -> u32 {
     // SAFETY: by this function's contract.
     let args = unsafe { Args::new(argc, argv) };
-    answer(global::with(|place| {
-        load::module(&mut Grub, place.session(), &args)
+    answer(global::with(|places| {
+        load::module(&mut Grub, places.loaded.session(), &args)
     }))
 }
 
 /// The callback of `boot`; returns only when that fails.
 #[unsafe(no_mangle)]
 extern "C" fn mb2_rs_boot() -> u32 {
-    answer(global::with(|place| boot::boot(&mut Grub, place.session())))
+    answer(global::with(|places| {
+        boot::boot(&mut Grub, places.loaded.session())
+    }))
 }
 
 /// The callback for unloading: frees everything.
@@ -51,7 +53,7 @@ extern "C" fn mb2_rs_unload() {
 /// Loads first and registers last, so that nothing half-done is ever
 /// registered.
 fn multiboot2(args: &Args) -> Outcome {
-    if global::with(|place| load::kernel(&mut Grub, args, place))? {
+    if global::with(|places| load::kernel(&mut Grub, args, places))? {
         // SAFETY: the callbacks that GRUB gets are the glue's own.
         unsafe { sys::mb2_grub_loader_set() };
     }

@@ -3,7 +3,7 @@
 
 use super::grub::Grub;
 use crate::error::{Kind, Outcome, Report};
-use crate::session::Place;
+use crate::place::{Place, Places};
 use core::cell::{Cell, RefCell};
 use core::ffi::c_char;
 use core::hint::black_box;
@@ -13,8 +13,8 @@ use core::ptr;
 struct Global {
     /// What errors call the file: an argument of the running command, or NULL.
     name: Cell<*const c_char>,
-    /// The loaded kernel, if there is one.
-    session: RefCell<Place<Grub>>,
+    /// The loaded kernel, if there is one, and one that is only looked at.
+    sessions: RefCell<Places<Grub>>,
 }
 
 // SAFETY: GRUB has one thread and takes no interrupts of its own; the cells
@@ -22,7 +22,7 @@ struct Global {
 unsafe impl Sync for Global {}
 
 static GLOBAL: Global = Global {
-    session: RefCell::new(Place::Empty),
+    sessions: RefCell::new(Places::EMPTY),
     name: Cell::new(ptr::null()),
 };
 
@@ -33,10 +33,10 @@ fn global() -> &'static Global {
     black_box(&GLOBAL)
 }
 
-/// Runs `work` with the session.
-pub(super) fn with<T>(work: impl FnOnce(&mut Place<Grub>) -> Outcome<T>) -> Outcome<T> {
-    match global().session.try_borrow_mut() {
-        Ok(mut session) => work(&mut session),
+/// Runs `work` with the sessions.
+pub(super) fn with<T>(work: impl FnOnce(&mut Places<Grub>) -> Outcome<T>) -> Outcome<T> {
+    match global().sessions.try_borrow_mut() {
+        Ok(mut sessions) => work(&mut sessions),
         Err(_) => Err(Grub.refuse(Kind::Busy)),
     }
 }
@@ -44,8 +44,8 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Place<Grub>) -> Outcome<T>) -> Outc
 /// Drops the session. A command that is running has done it itself: `multiboot2`
 /// before it makes GRUB call here, and the others do not.
 pub(super) fn clear() {
-    if let Ok(mut session) = global().session.try_borrow_mut() {
-        *session = Place::Empty;
+    if let Ok(mut sessions) = global().sessions.try_borrow_mut() {
+        sessions.loaded = Place::Empty;
     }
 }
 

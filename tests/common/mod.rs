@@ -30,7 +30,8 @@ use facts::Facts;
 use images::Args;
 use mb2::error::{Error, Kind, Outcome};
 use mb2::params::{Firmware, Machine};
-use mb2::session::{Place, Session};
+use mb2::place::{Place, Places};
+use mb2::session::Session;
 use mb2::{boot, load};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -148,9 +149,13 @@ impl Fake {
     /// The command `multiboot2`, as the module's entry function runs it.
     pub(crate) fn multiboot2(&mut self, args: &[&str]) -> Result<(), Fault> {
         let args = Args::new(args);
-        let mut place = Place::Empty;
-        let outcome = load::kernel(self, &args, &mut place);
-        match place {
+        let mut places = Places::EMPTY;
+        let outcome = load::kernel(self, &args, &mut places);
+        assert!(
+            matches!(places.checked, Place::Empty),
+            "a check has left something"
+        );
+        match places.loaded {
             Place::Empty => assert_ne!(outcome, Ok(true), "nothing was loaded"),
             Place::Full(session) => {
                 assert_eq!(outcome, Ok(true), "something was left");

@@ -19,7 +19,7 @@ const CODE: &[(&str, &[&str])] = &[
     ("plan", &["plan"]),
     ("info", &["info"]),
     ("load", &["load", "check", "sections", "file", "params"]),
-    ("session", &["session", "tags"]),
+    ("session", &["session", "place", "tags"]),
     ("boot", &["boot", "video"]),
     ("table, units, error", &["table", "units", "error"]),
     ("ffi, with what is inlined there", &["ffi"]),

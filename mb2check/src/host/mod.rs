@@ -12,8 +12,9 @@ use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use mb2::params::{Firmware, Machine};
+use mb2::place::{Place, Places};
 use mb2::platform::{Arguments, HandOver};
-use mb2::session::{Place, Session};
+use mb2::session::Session;
 use mb2::{boot, load};
 use serde::Serialize;
 
@@ -120,9 +121,9 @@ impl Host {
             true => ["--modules-after-kernel", "kernel", line],
             false => ["kernel", line, ""],
         };
-        let mut place = Place::Empty;
-        let loaded = load::kernel(self, &Line::new(words), &mut place);
-        match (loaded, place) {
+        let mut places = Places::EMPTY;
+        let loaded = load::kernel(self, &Line::new(words), &mut places);
+        match (loaded, places.loaded) {
             (Ok(_), Place::Full(session)) => Ok(session),
             _ => Err(self.fault()),
         }
