@@ -41,7 +41,8 @@ impl Tail {
 }
 
 impl<P: Platform> Load<'_, P> {
-    /// Loads the sections and keeps the headers with their addresses; everything before `read_up_to` in the file was read already.
+    /// Loads the sections and keeps the headers with their addresses; everything
+    /// before `read_up_to` in the file was read already.
     #[inline(never)] // keeps the caller's stack frame small
     pub(crate) fn sections(
         &mut self,
