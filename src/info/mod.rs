@@ -2,8 +2,8 @@
 //! The boot information: from facts to the bytes that the kernel receives
 //! (Multiboot2, 3.6).
 //!
-//! [`crate::boot`] knows their order. Where the specification's text and its header file disagree, the header file counts,
-//! as every loader reads it.
+//! [`crate::boot`] knows their order. Where the specification's text and its header
+//! file disagree, the header file counts, as every loader reads it.
 
 mod firmware;
 mod image;
