@@ -277,3 +277,18 @@ fn addresses_are_those_of_the_load() {
         }
     }
 }
+
+#[test]
+fn the_fault_that_is_named_is_the_one_of_a_load() {
+    // The request is refused before anybody sees that there is no end tag.
+    let header = HeaderBuilder::new().tag(Tag::InformationRequest(vec![4711]));
+    let mut fake = Fake::bios();
+    fake.store("/kernel", &images::with_header(&header.length(32)));
+    let checked = fake.multiboot2(&["--check", "/kernel"]);
+    let loaded = fake.multiboot2(&["/kernel"]);
+    assert_eq!(checked, loaded);
+    let Err(Fault::Ours(error)) = loaded else {
+        panic!("{loaded:?}");
+    };
+    assert_eq!(error.kind, Kind::UnknownRequest);
+}
